@@ -1,0 +1,5 @@
+"""From bytes to verdicts: pure steps without network, database or settings, shared by API, worker, command line and training.
+
+`images` opens a file and decodes its pages, `pixels` makes them 8-bit RGB, `preprocess` brings them to the size that a
+model takes, `bundle` describes a model on disk, `classifier` runs it, `cam` packs and draws class activation maps.
+"""

@@ -1,0 +1,105 @@
+"""A model on disk: a folder with `bundle.json` and the ONNX graphs that it names, nothing pickled.
+
+The manifest carries everything that serving must do as training did: labels, input size and resize rule, the temperature
+that makes confidences probabilities, and the threshold below which a person should look.
+
+    BundleError
+      BundleMissing  BundleInvalid  ChecksumMismatch
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+MANIFEST_NAME = "bundle.json"
+
+
+class BundleError(Exception):
+    """The model bundle cannot be used."""
+
+
+class BundleMissing(BundleError):
+    """There is no model bundle in that folder."""
+
+
+class BundleInvalid(BundleError):
+    """The bundle's manifest is not valid."""
+
+
+class ChecksumMismatch(BundleError):
+    """A file of the bundle is not the one that its manifest describes."""
+
+
+class InputSpec(BaseModel):
+    """What the graph takes: uint8 pixels of n x height x width x 3, RGB; `resize` says how a page gets there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    height: int = Field(ge=32, le=4096)
+    width: int = Field(ge=32, le=4096)
+    resize: Literal["stretch"] = "stretch"
+
+
+class Manifest(BaseModel):
+    """`bundle.json`. `files` maps each graph to its SHA-256; `serve` names the one that CPU workers run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: Literal[1] = 1
+    name: str
+    labels: Annotated[tuple[str, ...], Field(min_length=2)]
+    input: InputSpec
+    temperature: float = Field(gt=0)
+    review_threshold: float = Field(ge=0, le=1)
+    serve: str
+    files: dict[str, str]
+    metrics: dict[str, Any] = {}
+    created_at: str
+    notes: dict[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A verified bundle: `manifest` and the folder that it describes."""
+
+    directory: Path
+    manifest: Manifest
+
+    def graph_path(self, name: str | None = None) -> Path:
+        """The ONNX graph called `name`, by default the one to serve on a CPU."""
+        return self.directory / (name or self.manifest.serve)
+
+
+def load_bundle(directory: Path) -> Bundle:
+    """Read the manifest and check every file against it. Raises a `BundleError` that says what is wrong."""
+    path = directory / MANIFEST_NAME
+    if not path.is_file():
+        raise BundleMissing(f"There is no {MANIFEST_NAME} in {directory}.")
+    try:
+        manifest = Manifest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise BundleInvalid(f"{path} is not a valid manifest: {error}.") from error
+    if manifest.serve not in manifest.files:
+        raise BundleInvalid(f"{path} serves {manifest.serve!r}, which it does not list.")
+    for name, expected in manifest.files.items():
+        _check_file(directory, name, expected)
+    return Bundle(directory, manifest)
+
+
+def _check_file(directory: Path, name: str, expected_sha256: str) -> None:
+    if Path(name).name != name:
+        raise BundleInvalid(f"The bundle names a file outside itself: {name!r}.")
+    path = directory / name
+    if not path.is_file():
+        raise ChecksumMismatch(f"The bundle in {directory} lacks {name}.")
+    if file_sha256(path) != expected_sha256:
+        raise ChecksumMismatch(f"{path} does not have the SHA-256 that its manifest states.")
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

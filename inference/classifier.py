@@ -1,0 +1,114 @@
+"""Run a bundle's graph with onnxruntime and read its answers.
+
+A session is made where it is used: after a worker's fork, never before. n images in, n verdicts out.
+
+    ClassifierError
+      DeviceUnavailable  WrongGraph
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from inference.bundle import Bundle
+from inference.preprocess import Pixels
+
+Device = Literal["auto", "cpu", "cuda"]
+FloatArray = npt.NDArray[np.float32]
+
+_CUDA = "CUDAExecutionProvider"
+_CPU = "CPUExecutionProvider"
+_FULL_PRECISION_GRAPH = "model.onnx"
+
+
+class ClassifierError(Exception):
+    """The model cannot be run."""
+
+
+class DeviceUnavailable(ClassifierError):
+    """A GPU was asked for, but onnxruntime has no CUDA provider here."""
+
+
+class WrongGraph(ClassifierError):
+    """The graph's inputs or outputs are not those of a Penpress bundle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a model says of one image: `probabilities` in the order of the labels, and the winner's class activation map
+    (h x w, the share of each place in the logit before bias, not negative)."""
+
+    predicted_class: str
+    confidence: float
+    probabilities: dict[str, float]
+    cam: FloatArray
+
+
+class Classifier:
+    """One bundle in memory. Safe to share between threads; not to be carried over a fork."""
+
+    def __init__(self, bundle: Bundle, *, device: Device = "auto", threads: int = 1) -> None:
+        """Raises `DeviceUnavailable` when `device` is "cuda" and there is none: a worker never falls back in silence."""
+        self.bundle = bundle
+        self.spec = bundle.manifest.input
+        self.labels = bundle.manifest.labels
+        self.on_gpu = _choose_gpu(device)
+        graph = bundle.graph_path(_FULL_PRECISION_GRAPH if self.on_gpu else None)
+        self._session = _make_session(str(graph), on_gpu=self.on_gpu, threads=threads)
+        self._input_name = _check_graph(self._session)
+
+    def classify(self, batch: Sequence[Pixels]) -> list[Verdict]:
+        """Classify prepared images, each height x width x 3 as `spec` says."""
+        if not batch:
+            return []
+        logits, cams = self._session.run(["logits", "cam"], {self._input_name: np.stack(batch)})
+        probabilities = softmax(logits / np.float32(self.bundle.manifest.temperature))
+        return [self._read(row, cam) for row, cam in zip(probabilities, cams, strict=True)]
+
+    def warm_up(self) -> None:
+        """Run one blank image, so that the first real one does not pay for memory planning."""
+        self.classify([np.zeros((self.spec.height, self.spec.width, 3), dtype=np.uint8)])
+
+    def _read(self, probabilities: FloatArray, cams: FloatArray) -> Verdict:
+        winner = int(probabilities.argmax())
+        return Verdict(
+            predicted_class=self.labels[winner],
+            confidence=float(probabilities[winner]),
+            probabilities={label: float(p) for label, p in zip(self.labels, probabilities, strict=True)},
+            cam=cams[winner],
+        )
+
+
+def softmax(logits: FloatArray) -> FloatArray:
+    """Rows of logits (n x classes) to rows of probabilities."""
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def _choose_gpu(device: Device) -> bool:
+    available = _CUDA in ort.get_available_providers()
+    if device == "cuda" and not available:
+        raise DeviceUnavailable
+    return available and device != "cpu"
+
+
+def _make_session(path: str, *, on_gpu: bool, threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Threads that spin while they wait steal the cores from the other worker processes.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return ort.InferenceSession(path, options, providers=[_CUDA, _CPU] if on_gpu else [_CPU])
+
+
+def _check_graph(session: ort.InferenceSession) -> str:
+    inputs = session.get_inputs()
+    outputs = {output.name for output in session.get_outputs()}
+    if len(inputs) != 1 or inputs[0].type != "tensor(uint8)" or not {"logits", "cam"} <= outputs:
+        raise WrongGraph(f"The graph takes {[i.type for i in inputs]} and gives {sorted(outputs)}.")
+    return str(inputs[0].name)

@@ -1,0 +1,16 @@
+"""Bring a page to the pixels that a model takes. Training, validation and serving all pass through here."""
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from inference.bundle import InputSpec
+
+Pixels = npt.NDArray[np.uint8]
+"""One prepared image, height x width x 3, RGB, 0 to 255."""
+
+
+def prepare(image: Image.Image, spec: InputSpec) -> Pixels:
+    """Stretch `image` (RGB) to the input size with an antialiasing bilinear filter; the graph normalises."""
+    resized = image.resize((spec.width, spec.height), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return np.asarray(resized, dtype=np.uint8)
