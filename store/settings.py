@@ -1,0 +1,76 @@
+"""Every setting of Penpress, on one page. Each is read from the environment variable `PENPRESS_` + its name in capitals.
+
+Units stand in the names. `docs/settings.md` lists them; a test holds that table equal to this page.
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, HttpUrl
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings with their defaults for one machine; `penpress up` fills in the addresses of what it starts itself."""
+
+    model_config = SettingsConfigDict(env_prefix="PENPRESS_", env_file=".env", extra="ignore", frozen=True)
+
+    home: Path = Field(Path("~/.penpress"), description="Folder for the embedded services, uploads and cached models.")
+    database_url: str | None = Field(None, description="Postgres, as postgresql+psycopg://…; unset: embedded by `penpress up`.")
+    redis_url: str | None = Field(None, description="Redis or Valkey, as redis://…; unset: embedded by `penpress up`.")
+    blobs_url: str | None = Field(None, description="Where uploads are kept, an fsspec URL; unset: a folder in the home.")
+    tracking_uri: str | None = Field(
+        None, validation_alias="MLFLOW_TRACKING_URI", description="MLflow's registry; unset: SQLite in the home."
+    )
+
+    host: str = Field("127.0.0.1", description="Address that the API listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on; 0 picks a free one.")
+    public_url: HttpUrl | None = Field(None, description="Address that links in answers start with; unset: as the client asked.")
+
+    worker_processes: int | None = Field(None, ge=1, description="Processes of one worker; unset: one per core.")
+    worker_threads: int = Field(1, ge=1, description="onnxruntime threads in each worker process.")
+    predict_threads: int = Field(2, ge=1, description="onnxruntime threads for one `/predict/` request.")
+    predict_concurrency: int | None = Field(None, ge=1, description="`/predict/` requests that run at once; unset: one per core.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where models run; `cuda` refuses to start without a GPU.")
+    batch_images: int | None = Field(None, ge=1, description="Images per run of the model; unset: 1 on a CPU, 16 on a GPU.")
+
+    chunk_items: int = Field(32, ge=1, le=1000, description="Items that a worker takes at once.")
+    lease_seconds: float = Field(60, gt=0, description="A chunk whose worker is silent for so long is given to another.")
+    heartbeat_seconds: float = Field(15, gt=0, description="How often a worker renews its lease.")
+    sweep_seconds: float = Field(10, gt=0, description="How often the sweep looks for what was lost.")
+    hint_seconds: float = Field(20, gt=0, description="Work that nobody took for so long is announced again.")
+    max_attempts: int = Field(3, ge=1, description="Times that one item may take its worker down before it is given up.")
+
+    review_threshold: float | None = Field(
+        None, ge=0, le=1, description="Confidence below which a person should look; unset: as the model's bundle says."
+    )
+    model_poll_seconds: float = Field(2, gt=0, description="How often the registry is asked which version is `prod`.")
+
+    max_upload_bytes: int = Field(64 * 1024**3, ge=1, description="Bytes of one upload to `/jobs`.")
+    max_predict_bytes: int = Field(64 * 1024**2, ge=1, description="Bytes of one image sent to `/predict/`.")
+    max_item_bytes: int = Field(256 * 1024**2, ge=1, description="Bytes of one item in a batch, unpacked.")
+    max_item_pixels: int = Field(100_000_000, ge=1, description="Pixels of one page.")
+    max_pages: int = Field(500, ge=1, description="Pages of one TIFF or PDF.")
+    max_items: int = Field(200_000, ge=1, description="Items of one job.")
+    pdf_dpi: int = Field(300, ge=36, le=1200, description="Resolution at which PDF pages are drawn.")
+
+    @cached_property
+    def home_dir(self) -> Path:
+        """`home` with `~` resolved, absolute."""
+        return self.home.expanduser().absolute()
+
+    @property
+    def blobs(self) -> str:
+        """The fsspec URL under which uploads are kept."""
+        return self.blobs_url or (self.home_dir / "blobs").as_uri()
+
+    @property
+    def mlflow_uri(self) -> str:
+        """MLflow's tracking and registry URI."""
+        return self.tracking_uri or f"sqlite:///{self.home_dir / 'mlflow.db'}"
+
+    @property
+    def models_dir(self) -> Path:
+        """Where downloaded bundles are cached, one folder per version."""
+        return self.home_dir / "models"
