@@ -40,7 +40,8 @@ class WrongGraph(ClassifierError):
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a model says of one image: `probabilities` in the order of the labels, and the winner's class activation map
-    (h x w, the share of each place in the logit before bias, not negative)."""
+    (h x w, the share of each place in the logit before bias, not negative).
+    """
 
     predicted_class: str
     confidence: float
@@ -85,8 +86,9 @@ class Classifier:
 
 def softmax(logits: FloatArray) -> FloatArray:
     """Rows of logits (n x classes) to rows of probabilities."""
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
+    exponentials: FloatArray = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities: FloatArray = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return probabilities
 
 
 def _choose_gpu(device: Device) -> bool:

@@ -56,8 +56,9 @@ class Pdf:
             try:
                 page = self._document[number - 1]
                 scale = self._dpi / _POINTS_PER_INCH
-                self._refuse_too_many_pixels(*page.get_size(), scale)
-                drawn = page.render(scale=scale, rev_byteorder=True).to_pil()
+                width, height = page.get_size()
+                self._refuse_too_many_pixels(width, height, scale)
+                drawn: Image.Image = page.render(scale=scale, rev_byteorder=True).to_pil()
                 return drawn.convert("RGB")
             except pdfium.PdfiumError as error:
                 raise BrokenImage(f"Page {number} of the PDF cannot be drawn: {error}.") from error

@@ -26,13 +26,19 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address that the API listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on; 0 picks a free one.")
-    public_url: HttpUrl | None = Field(None, description="Address that links in answers start with; unset: as the client asked.")
+    public_url: HttpUrl | None = Field(
+        None, description="Address that links in answers start with; unset: as the client asked."
+    )
 
     worker_processes: int | None = Field(None, ge=1, description="Processes of one worker; unset: one per core.")
     worker_threads: int = Field(1, ge=1, description="onnxruntime threads in each worker process.")
     predict_threads: int = Field(2, ge=1, description="onnxruntime threads for one `/predict/` request.")
-    predict_concurrency: int | None = Field(None, ge=1, description="`/predict/` requests that run at once; unset: one per core.")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where models run; `cuda` refuses to start without a GPU.")
+    predict_concurrency: int | None = Field(
+        None, ge=1, description="`/predict/` requests that run at once; unset: one per core."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where models run; `cuda` refuses to start without a GPU."
+    )
     batch_images: int | None = Field(None, ge=1, description="Images per run of the model; unset: 1 on a CPU, 16 on a GPU.")
 
     chunk_items: int = Field(32, ge=1, le=1000, description="Items that a worker takes at once.")
@@ -52,8 +58,19 @@ class Settings(BaseSettings):
     max_item_bytes: int = Field(256 * 1024**2, ge=1, description="Bytes of one item in a batch, unpacked.")
     max_item_pixels: int = Field(100_000_000, ge=1, description="Pixels of one page.")
     max_pages: int = Field(500, ge=1, description="Pages of one TIFF or PDF.")
+    max_form_files: int = Field(500, ge=1, le=1000, description="Files in one multipart form; a zip may hold more.")
     max_items: int = Field(200_000, ge=1, description="Items of one job.")
     pdf_dpi: int = Field(300, ge=36, le=1200, description="Resolution at which PDF pages are drawn.")
+
+    @property
+    def image_limits(self) -> dict[str, int]:
+        """The limits for one item, by the names that `inference.images.ImageLimits` gives them."""
+        return {
+            "max_bytes": self.max_item_bytes,
+            "max_pixels": self.max_item_pixels,
+            "max_pages": self.max_pages,
+            "pdf_dpi": self.pdf_dpi,
+        }
 
     @cached_property
     def home_dir(self) -> Path:

@@ -1,0 +1,105 @@
+"""Uploads as files, on a local disk or any object store that fsspec knows. Keys are ours; a client's name never is one.
+
+A blob appears whole or not at all: on a local disk it is written beside its place, synced and renamed; object stores publish
+an object when its upload is closed.
+
+    BlobError
+      BlobMissing
+"""
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+
+class BlobError(Exception):
+    """The blob store failed."""
+
+
+class BlobMissing(BlobError):
+    """The file is no longer in the blob store."""
+
+
+def new_key() -> str:
+    """A fresh key, spread over folders by day."""
+    return f"{datetime.now(UTC):%Y/%m/%d}/{uuid.uuid4().hex}"
+
+
+class Blobs:
+    """The store under one URL, such as file:///var/lib/penpress/blobs or s3://bucket/prefix."""
+
+    def __init__(self, url: str) -> None:
+        self._fs, self._root = fsspec.core.url_to_fs(url)
+        self._is_local = isinstance(self._fs, LocalFileSystem)
+
+    @contextmanager
+    def writer(self, key: str) -> Iterator[BinaryIO]:
+        """A file to write `key` into; after the block it is durable, and if the block raises there is none."""
+        if self._is_local:
+            with _durable_file(Path(self._path(key))) as file:
+                yield file
+            return
+        file = cast(BinaryIO, self._fs.open(self._path(key), "wb"))
+        try:
+            yield file
+        except BaseException:
+            file.discard()  # type: ignore[attr-defined]  # fsspec's buffered files have it; BinaryIO does not say so
+            raise
+        file.close()
+
+    def write(self, key: str, data: bytes) -> None:
+        """Write `data` as `key`, durably."""
+        with self.writer(key) as file:
+            file.write(data)
+
+    def open(self, key: str) -> BinaryIO:
+        """A seekable file. Raises `BlobMissing`."""
+        try:
+            return cast(BinaryIO, self._fs.open(self._path(key), "rb"))
+        except FileNotFoundError as error:
+            raise BlobMissing(BlobMissing.__doc__) from error
+
+    def read(self, key: str) -> bytes:
+        """The whole of a blob. Raises `BlobMissing`."""
+        with self.open(key) as file:
+            return file.read()
+
+    def delete(self, key: str) -> None:
+        """Remove a blob; it may be gone already."""
+        with suppress(FileNotFoundError):
+            self._fs.rm_file(self._path(key))
+
+    def _path(self, key: str) -> str:
+        return f"{self._root.rstrip('/')}/{key}"
+
+
+@contextmanager
+def _durable_file(path: Path) -> Iterator[BinaryIO]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part")
+    try:
+        with partial.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,160 @@
+"""Chunks and their leases. A worker that slept past its lease holds a token that nobody honours any more.
+
+Only the database's clock counts. Attempts are counted at the claim, before the first byte is decoded, so that an item that
+kills its worker is noticed however it does so: its chunk is split until it is alone, and then it is given up.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from store import jobs, predictions
+from store.models import Chunk, ChunkState, GradcamPolicy, Job, JobState, Upload, new_id
+from store.predictions import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A chunk in a worker's hands, with all that it needs to know of the job; every later write carries `token`."""
+
+    chunk_id: uuid.UUID
+    token: uuid.UUID
+    model_version: str
+    review_threshold: float
+    gradcam: GradcamPolicy
+    items: Sequence[Item]
+    uploads: dict[uuid.UUID, Upload]
+
+
+def claim_chunk(session: Session, chunk_id: uuid.UUID, *, lease_seconds: float) -> Claim | None:
+    """ready → leased. None when somebody else has it, or it is done."""
+    chunk = session.scalars(
+        update(Chunk)
+        .where(Chunk.id == chunk_id, Chunk.state == ChunkState.READY)
+        .values(
+            state=ChunkState.LEASED,
+            attempt=Chunk.attempt + 1,
+            lease_token=new_id(),
+            lease_until=func.now() + timedelta(seconds=lease_seconds),
+        )
+        .returning(Chunk)
+    ).one_or_none()
+    return _read_claim(session, chunk) if chunk else None
+
+
+def _read_claim(session: Session, chunk: Chunk) -> Claim:
+    job = session.get_one(Job, chunk.job_id)
+    items = [_item(member) for member in chunk.members]
+    needed = {item.upload_id for item in items}
+    uploads = session.scalars(select(Upload).where(Upload.id.in_(needed))).all()
+    assert chunk.lease_token  # set when leased
+    assert job.model_version  # pinned when planned
+    assert job.review_threshold is not None
+    return Claim(
+        chunk_id=chunk.id,
+        token=chunk.lease_token,
+        model_version=job.model_version,
+        review_threshold=job.review_threshold,
+        gradcam=job.gradcam,
+        items=items,
+        uploads={upload.id: upload for upload in uploads},
+    )
+
+
+def member(item: Item) -> dict[str, Any]:
+    """An item as a chunk stores it."""
+    return {"ordinal": item.ordinal, "upload": str(item.upload_id), "index": item.member_index, "file": item.file}
+
+
+def _item(stored: dict[str, Any]) -> Item:
+    return Item(
+        ordinal=stored["ordinal"], upload_id=uuid.UUID(stored["upload"]), member_index=stored["index"], file=stored["file"]
+    )
+
+
+def renew_lease(session: Session, chunk_id: uuid.UUID, token: uuid.UUID, *, lease_seconds: float) -> bool:
+    """Hold the chunk for another `lease_seconds`; False when it was given to somebody else."""
+    renewed = session.scalars(
+        update(Chunk)
+        .where(Chunk.id == chunk_id, Chunk.lease_token == token, Chunk.state == ChunkState.LEASED)
+        .values(lease_until=func.now() + timedelta(seconds=lease_seconds))
+        .returning(Chunk.id)
+    )
+    return renewed.one_or_none() is not None
+
+
+def release_chunk(session: Session, chunk_id: uuid.UUID, token: uuid.UUID) -> None:
+    """leased → ready without blame: the worker is well, but something around it is missing. The sweep announces it again."""
+    session.execute(
+        update(Chunk)
+        .where(Chunk.id == chunk_id, Chunk.lease_token == token, Chunk.state == ChunkState.LEASED)
+        .values(state=ChunkState.READY, lease_token=None, lease_until=None, attempt=Chunk.attempt - 1, hinted_at=func.now())
+    )
+
+
+def expired_chunks(session: Session, *, limit: int) -> Sequence[uuid.UUID]:
+    """Chunks whose worker fell silent."""
+    query = select(Chunk.id).where(Chunk.state == ChunkState.LEASED, Chunk.lease_until < func.now())
+    return session.scalars(query.order_by(Chunk.lease_until).limit(limit)).all()
+
+
+def recover_chunk(session: Session, chunk_id: uuid.UUID, *, max_attempts: int) -> Sequence[uuid.UUID]:
+    """Take a chunk from its silent worker; the ids of the chunks to announce.
+
+    The first time it is offered again as it is. After that it is halved, so that an item that kills its worker ends alone in
+    its chunk; alone, it has `max_attempts` tries before it fails with the reason `worker_lost`.
+    """
+    chunk = _lock_expired(session, chunk_id)
+    if chunk is None:
+        return []
+    if len(chunk.members) > 1 and chunk.attempt > 1:
+        return _split(session, chunk)
+    if len(chunk.members) == 1 and chunk.attempt >= max_attempts:
+        _give_up(session, chunk)
+        return []
+    chunk.state, chunk.lease_token, chunk.lease_until, chunk.hinted_at = ChunkState.READY, None, None, func.now()
+    return [chunk.id]
+
+
+def _lock_expired(session: Session, chunk_id: uuid.UUID) -> Chunk | None:
+    """The job before the chunk, as in `jobs.finish_chunk`: else a late finish and a recovery could wait for each other."""
+    job_id = session.scalar(select(Chunk.job_id).where(Chunk.id == chunk_id))
+    session.execute(select(Job.id).where(Job.id == job_id).with_for_update())
+    expired = (Chunk.state == ChunkState.LEASED) & (Chunk.lease_until < func.now())
+    return session.scalars(select(Chunk).where(Chunk.id == chunk_id, expired).with_for_update()).one_or_none()
+
+
+def _split(session: Session, chunk: Chunk) -> Sequence[uuid.UUID]:
+    """Halves start with one attempt against them: the next loss splits them again at once."""
+    middle = len(chunk.members) // 2
+    parts = (chunk.members[:middle], chunk.members[middle:])
+    halves = [Chunk(id=new_id(), job_id=chunk.job_id, members=part, attempt=1) for part in parts]
+    session.add_all(halves)
+    session.delete(chunk)
+    return [half.id for half in halves]
+
+
+def _give_up(session: Session, chunk: Chunk) -> None:
+    assert chunk.lease_token  # it was leased
+    detail = f"The worker was lost {chunk.attempt} times while it read this item, so it was given up."
+    rows = [predictions.refused(_item(stored), reason="worker_lost", detail=detail) for stored in chunk.members]
+    jobs.finish_chunk(session, chunk.id, chunk.lease_token, rows)
+
+
+def due_chunks(session: Session, *, hint_seconds: float, limit: int) -> Sequence[uuid.UUID]:
+    """Ready chunks whose message seems lost; each is marked as announced again."""
+    waiting = Chunk.hinted_at < func.now() - timedelta(seconds=hint_seconds)
+    running = select(Job.id).where(Job.state == JobState.RUNNING)
+    due = (
+        select(Chunk.id)
+        .where(Chunk.state == ChunkState.READY, waiting, Chunk.job_id.in_(running))
+        .order_by(Chunk.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return session.scalars(update(Chunk).where(Chunk.id.in_(due)).values(hinted_at=func.now()).returning(Chunk.id)).all()

@@ -1,0 +1,185 @@
+"""Jobs: made, planned, closed. Every move between a job's states is here, each in one function."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import exists, func, select, update
+from sqlalchemy.orm import Session, selectinload
+
+from store import predictions
+from store.models import Chunk, ChunkState, GradcamPolicy, Job, JobState, Upload, new_id
+from store.predictions import NewPrediction
+
+
+@dataclass(frozen=True, slots=True)
+class NewUpload:
+    """A file that is already durable in the blob store."""
+
+    name: str
+    is_archive: bool
+    blob_key: str
+    size_bytes: int
+
+
+def create_job(
+    session: Session, *, name: str, uploads: Sequence[NewUpload], gradcam: GradcamPolicy, review_threshold: float | None
+) -> Job:
+    """A queued job over `uploads`, in their order."""
+    job = Job(id=new_id(), name=name, gradcam=gradcam, review_threshold=review_threshold)
+    job.uploads = [
+        Upload(position=position, name=u.name, is_archive=u.is_archive, blob_key=u.blob_key, size_bytes=u.size_bytes)
+        for position, u in enumerate(uploads)
+    ]
+    session.add(job)
+    session.flush()
+    session.refresh(job)
+    return job
+
+
+def get_job(session: Session, job_id: uuid.UUID) -> Job | None:
+    """The job of that id."""
+    return session.get(Job, job_id)
+
+
+def list_jobs(session: Session, *, limit: int, before: uuid.UUID | None = None) -> Sequence[Job]:
+    """The newest jobs first; ids sort by creation, so `before` continues where a page ended."""
+    query = select(Job).order_by(Job.id.desc()).limit(limit)
+    if before:
+        query = query.where(Job.id < before)
+    return session.scalars(query).all()
+
+
+def begin_planning(session: Session, job_id: uuid.UUID, *, lease_seconds: float) -> Job | None:
+    """queued → planning, or take over from a planner whose lease ran out. None when there is nothing to do."""
+    claimable = (Job.state == JobState.QUEUED) | ((Job.state == JobState.PLANNING) & (Job.lease_until < func.now()))
+    return session.scalars(
+        update(Job)
+        .where(Job.id == job_id, claimable)
+        .values(
+            state=JobState.PLANNING,
+            attempt=Job.attempt + 1,
+            lease_token=new_id(),
+            lease_until=func.now() + timedelta(seconds=lease_seconds),
+        )
+        .returning(Job)
+        .options(selectinload(Job.uploads))
+    ).one_or_none()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What planning found: items to classify, grouped into chunks, and items that were refused unread."""
+
+    model_version: str
+    review_threshold: float
+    chunks: Sequence[Sequence[dict[str, Any]]]
+    refused: Sequence[NewPrediction]
+
+
+def finish_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID, plan: Plan) -> list[uuid.UUID]:
+    """planning → running (or closed at once when nothing is left to classify). The chunk ids; none when the lease was lost."""
+    job = _lock_job(session, job_id)
+    if job.state != JobState.PLANNING or job.lease_token != token:
+        return []
+    job.state = JobState.RUNNING
+    job.model_version = plan.model_version
+    job.review_threshold = plan.review_threshold
+    job.started_at = func.now()
+    job.lease_token = job.lease_until = None
+    job.total = len(plan.refused) + sum(len(members) for members in plan.chunks)
+    rows = [Chunk(id=new_id(), job_id=job_id, members=list(members)) for members in plan.chunks]
+    session.add_all(rows)
+    _record(session, job, plan.refused)
+    session.flush()
+    _close_if_done(session, job)
+    return [row.id for row in rows]
+
+
+def release_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID) -> None:
+    """planning → queued: the planner is well but cannot plan now; the sweep sends the hint again."""
+    session.execute(
+        update(Job)
+        .where(Job.id == job_id, Job.state == JobState.PLANNING, Job.lease_token == token)
+        .values(state=JobState.QUEUED, lease_token=None, lease_until=None, attempt=Job.attempt - 1, hinted_at=func.now())
+    )
+
+
+def fail_job(session: Session, job_id: uuid.UUID, *, reason: str, detail: str) -> None:
+    """planning → failed: nothing can come of this job."""
+    session.execute(
+        update(Job)
+        .where(Job.id == job_id, Job.state == JobState.PLANNING)
+        .values(state=JobState.FAILED, reason=reason, detail=detail, finished_at=func.now(), lease_token=None, lease_until=None)
+    )
+
+
+def finish_chunk(session: Session, chunk_id: uuid.UUID, token: uuid.UUID, rows: Sequence[NewPrediction]) -> bool:
+    """leased → done, with the chunk's predictions; closes the job after its last chunk. False when the lease was lost."""
+    job_id = session.scalar(select(Chunk.job_id).where(Chunk.id == chunk_id))
+    if job_id is None:
+        return False  # it was split meanwhile
+    # The job before the chunk, always: two last chunks that commit together would each see the other unfinished.
+    job = _lock_job(session, job_id)
+    chunk = session.get(Chunk, chunk_id, populate_existing=True, with_for_update=True)
+    if chunk is None or chunk.state != ChunkState.LEASED or chunk.lease_token != token:
+        return False
+    job.total += len(rows) - len(chunk.members)  # a document of n pages is planned as one item and answered as n
+    chunk.state = ChunkState.DONE
+    chunk.lease_token = chunk.lease_until = None
+    chunk.finished_at = func.now()
+    _record(session, job, rows)
+    session.flush()
+    _close_if_done(session, job)
+    return True
+
+
+def close_if_done(session: Session, job_id: uuid.UUID) -> None:
+    """running → completed | failed, when every chunk is done; the sweep asks for jobs that nobody closed."""
+    _close_if_done(session, _lock_job(session, job_id))
+
+
+def _lock_job(session: Session, job_id: uuid.UUID) -> Job:
+    return session.get_one(Job, job_id, populate_existing=True, with_for_update=True)
+
+
+def _record(session: Session, job: Job, rows: Sequence[NewPrediction]) -> None:
+    predictions.insert_predictions(session, rows, job_id=job.id, model_version=job.model_version)
+    tally = predictions.tally(rows)
+    for name, count in tally.items():
+        setattr(job, name, getattr(job, name) + count)
+
+
+def _close_if_done(session: Session, job: Job) -> None:
+    unfinished = select(exists().where(Chunk.job_id == job.id, Chunk.state != ChunkState.DONE))
+    if job.state != JobState.RUNNING or session.scalar(unfinished):
+        return
+    job.state = JobState.COMPLETED if job.succeeded else JobState.FAILED
+    job.finished_at = func.now()
+    if not job.succeeded:
+        job.reason = "no_result"
+        job.detail = (
+            "The upload holds no items." if job.total == 0 else "Not one item could be classified; each has its reason."
+        )
+
+
+def unclosed_jobs(session: Session, *, limit: int) -> Sequence[uuid.UUID]:
+    """Running jobs whose chunks are all done: a fault between two commits left them open."""
+    unfinished = exists().where(Chunk.job_id == Job.id, Chunk.state != ChunkState.DONE)
+    return session.scalars(select(Job.id).where(Job.state == JobState.RUNNING, ~unfinished).limit(limit)).all()
+
+
+def due_plans(session: Session, *, hint_seconds: float, limit: int) -> Sequence[uuid.UUID]:
+    """Jobs whose planning nobody took up, or whose planner fell silent; each is marked as announced again."""
+    silent = (Job.state == JobState.PLANNING) & (Job.lease_until < func.now())
+    waiting = (Job.state == JobState.QUEUED) & (Job.hinted_at < func.now() - timedelta(seconds=hint_seconds))
+    due = select(Job.id).where(silent | waiting).order_by(Job.id).limit(limit).with_for_update(skip_locked=True)
+    return session.scalars(update(Job).where(Job.id.in_(due)).values(hinted_at=func.now()).returning(Job.id)).all()
+
+
+def count_open_items(session: Session) -> int:
+    """Items of running jobs that have no row yet."""
+    waiting = func.coalesce(func.sum(Job.total - Job.succeeded - Job.failed - Job.skipped), 0)
+    return int(session.scalar(select(waiting).where(Job.state == JobState.RUNNING)) or 0)

@@ -1,0 +1,153 @@
+"""Predictions: one row for each page, written once, read in the order of the job's items."""
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import Select, insert, select, tuple_
+from sqlalchemy.orm import Session
+
+from store.models import GradcamPolicy, ItemStatus, Job, Prediction, Upload, new_id
+
+_BATCH_ROWS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """What an answer belongs to: a place in a job, and where its bytes are."""
+
+    ordinal: int
+    upload_id: uuid.UUID
+    member_index: int | None
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPrediction:
+    """A row to be; make it with `succeeded` or `refused`."""
+
+    ordinal: int
+    upload_id: uuid.UUID
+    member_index: int | None
+    file: str
+    page: int
+    status: ItemStatus
+    reason: str | None = None
+    detail: str | None = None
+    predicted_class: str | None = None
+    confidence: float | None = None
+    p_handwritten: float | None = None
+    p_printed: float | None = None
+    needs_review: bool = False
+    cam: bytes | None = None
+
+
+def succeeded(
+    item: Item,
+    *,
+    page: int,
+    predicted_class: str,
+    confidence: float,
+    probabilities: Mapping[str, float],
+    review_threshold: float,
+    cam: bytes,
+    gradcam: GradcamPolicy,
+) -> NewPrediction:
+    """A verdict; the packed class activation map stays where the policy says so."""
+    needs_review = confidence < review_threshold
+    keep_cam = gradcam == GradcamPolicy.ALWAYS or (gradcam == GradcamPolicy.REVIEW and needs_review)
+    return NewPrediction(
+        **asdict(item),
+        page=page,
+        status=ItemStatus.SUCCEEDED,
+        predicted_class=predicted_class,
+        confidence=confidence,
+        p_handwritten=probabilities["handwritten"],
+        p_printed=probabilities["printed"],
+        needs_review=needs_review,
+        cam=cam if keep_cam else None,
+    )
+
+
+def refused(item: Item, *, reason: str, detail: str, page: int = 1, status: ItemStatus = ItemStatus.FAILED) -> NewPrediction:
+    """An item without a verdict, and why."""
+    return NewPrediction(**asdict(item), page=page, status=status, reason=reason, detail=detail)
+
+
+def insert_predictions(
+    session: Session, rows: Sequence[NewPrediction], *, job_id: uuid.UUID | None, model_version: str | None
+) -> list[uuid.UUID]:
+    """Write the rows and return their ids, in order. Refused items name no model version."""
+    if not rows:
+        return []
+    values = [
+        asdict(row)
+        | {"id": new_id(), "job_id": job_id, "model_version": model_version if row.status == ItemStatus.SUCCEEDED else None}
+        for row in rows
+    ]
+    session.execute(insert(Prediction), values)
+    return [value["id"] for value in values]
+
+
+def tally(rows: Sequence[NewPrediction]) -> dict[str, int]:
+    """How the rows add to a job's counts, by the names of its columns."""
+    return {
+        "succeeded": sum(row.status == ItemStatus.SUCCEEDED for row in rows),
+        "failed": sum(row.status == ItemStatus.FAILED for row in rows),
+        "skipped": sum(row.status == ItemStatus.SKIPPED for row in rows),
+        "handwritten": sum(row.predicted_class == "handwritten" for row in rows),
+        "printed": sum(row.predicted_class == "printed" for row in rows),
+        "needs_review": sum(row.needs_review for row in rows),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which rows of a job to read; None does not filter."""
+
+    predicted_class: str | None = None
+    status: ItemStatus | None = None
+    min_confidence: float | None = None
+    max_confidence: float | None = None
+    needs_review: bool | None = None
+
+
+def get_prediction(session: Session, prediction_id: uuid.UUID) -> tuple[Prediction, Upload] | None:
+    """A prediction with the upload that it was made from."""
+    query = select(Prediction, Upload).join(Upload, Upload.id == Prediction.upload_id).where(Prediction.id == prediction_id)
+    row = session.execute(query).one_or_none()
+    return (row[0], row[1]) if row else None
+
+
+def list_results(
+    session: Session, job: Job, *, filters: Filters, limit: int, after: tuple[int, int] | None = None
+) -> Sequence[Prediction]:
+    """A job's rows in the order of its items; `after` is the (ordinal, page) that the last page ended with."""
+    query = _filtered(select(Prediction).where(Prediction.job_id == job.id), filters)
+    if after:
+        query = query.where(tuple_(Prediction.ordinal, Prediction.page) > after)
+    query = query.order_by(Prediction.ordinal, Prediction.page).limit(limit)
+    return session.scalars(query).all()
+
+
+def iterate_results(session: Session, job: Job, *, filters: Filters) -> Iterator[Sequence[Prediction]]:
+    """Every row of a job, a thousand at a time, so that memory stays flat."""
+    after: tuple[int, int] | None = None
+    while rows := list_results(session, job, filters=filters, limit=_BATCH_ROWS, after=after):
+        yield rows
+        after = (rows[-1].ordinal, rows[-1].page)
+        session.expunge_all()
+
+
+def _filtered(query: Select[Prediction], filters: Filters) -> Select[Prediction]:
+    if filters.predicted_class is not None:
+        query = query.where(Prediction.predicted_class == filters.predicted_class)
+    if filters.status is not None:
+        query = query.where(Prediction.status == filters.status)
+    if filters.min_confidence is not None:
+        query = query.where(Prediction.confidence >= filters.min_confidence)
+    if filters.max_confidence is not None:
+        query = query.where(Prediction.confidence <= filters.max_confidence)
+    if filters.needs_review is not None:
+        query = query.where(Prediction.needs_review == filters.needs_review)
+    return query

@@ -1,0 +1,130 @@
+"""Messages on Redis: their names, and one typed function to send each. A message is a hint and carries an id, nothing else.
+
+Losing one costs time, never work: the sweep announces again whatever the rows say is due.
+"""
+
+import logging
+import uuid
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from store.settings import Settings
+
+PLAN_JOB = "plan_job"
+CLASSIFY_CHUNK = "classify_chunk"
+
+PLAN_QUEUE = "plan"
+CLASSIFY_QUEUE = "classify"
+
+_ROUTES = {PLAN_JOB: {"queue": PLAN_QUEUE}, CLASSIFY_CHUNK: {"queue": CLASSIFY_QUEUE}}
+_log = logging.getLogger(__name__)
+
+
+class QueueNotConfigured(Exception):
+    """PENPRESS_REDIS_URL is not set; start everything with `penpress up`, or name a Redis."""
+
+
+def make_celery(settings: Settings) -> Celery:
+    """The Celery app that workers run and senders publish with. Raises `QueueNotConfigured`."""
+    if not settings.redis_url:
+        raise QueueNotConfigured(QueueNotConfigured.__doc__)
+    app = Celery("penpress", broker=settings.redis_url, set_as_current=False)
+    app.conf.update(
+        task_routes=_ROUTES,
+        task_acks_late=True,
+        task_ignore_result=True,
+        task_store_errors_even_if_ignored=False,
+        accept_content=["json"],
+        task_serializer="json",
+        worker_prefetch_multiplier=1,
+        worker_proc_alive_timeout=60,  # a pool process loads a model before it answers
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_hijack_root_logger=False,
+        worker_send_task_events=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_pool_acquire_timeout=5,
+        broker_transport_options={
+            "socket_timeout": 5,
+            "socket_connect_timeout": 3,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+            # Not a recovery bound: a short one runs one task several times at once. Leases recover.
+            "visibility_timeout": 3600,
+            "unacked_restore_interval": 10,
+            "unacked_restore_throttle": 1,
+        },
+    )
+    return app
+
+
+class Queue:
+    """Sends hints, and says how many wait."""
+
+    def __init__(self, celery: Celery) -> None:
+        self._celery = celery
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Queue":
+        """Raises `QueueNotConfigured`."""
+        return cls(make_celery(settings))
+
+    def plan_jobs(self, job_ids: Iterable[uuid.UUID]) -> None:
+        """Ask some worker to plan each job."""
+        self._send(PLAN_JOB, job_ids)
+
+    def classify_chunks(self, chunk_ids: Iterable[uuid.UUID]) -> None:
+        """Ask some worker to classify each chunk."""
+        self._send(CLASSIFY_CHUNK, chunk_ids)
+
+    def backlog(self) -> int:
+        """Messages that wait to be classified. Raises kombu's `OperationalError` or redis-py's errors."""
+        with self._celery.connection_for_read() as connection:
+            return int(connection.default_channel.client.llen(CLASSIFY_QUEUE))
+
+    def ping(self) -> None:
+        """Raises when Redis does not answer."""
+        self.backlog()
+
+    def _send(self, name: str, ids: Iterable[uuid.UUID]) -> None:
+        with self._celery.producer_or_acquire() as producer:
+            for identifier in ids:
+                self._celery.send_task(name, args=[str(identifier)], producer=producer, retry=False)
+
+
+class LateSender:
+    """Sends hints from a thread of its own, after the answer: a Redis that hangs must not hold up a request."""
+
+    _MAX_WAITING = 1000
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hints")
+        self._waiting = 0
+
+    def plan_job(self, job_id: uuid.UUID) -> None:
+        """Hand the hint over and return at once. Past a thousand waiting hints it is dropped: the sweep finds the row."""
+        if self._waiting < self._MAX_WAITING:
+            self._waiting += 1
+            self._executor.submit(self._run, self._queue.plan_jobs, [job_id])
+
+    def close(self) -> None:
+        """Send what waits no more."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _run(self, send: Callable[[Iterable[uuid.UUID]], None], ids: list[uuid.UUID]) -> None:
+        try:
+            send(ids)
+        except (OperationalError, OSError) as error:
+            _log.warning("hint not sent, the sweep will: %s", error)
+        finally:
+            self._waiting -= 1
+
+
+def task_names() -> dict[str, Any]:
+    """Every message name with its route, for the test that each has a task."""
+    return dict(_ROUTES)

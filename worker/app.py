@@ -1,0 +1,24 @@
+"""The Celery app that `celery --app worker.app worker` runs."""
+
+from typing import Any
+
+from celery.signals import worker_process_init, worker_process_shutdown
+
+from store.queue import make_celery
+from store.settings import Settings
+from worker import tasks
+
+settings = Settings()
+app = make_celery(settings)
+tasks.register(app)
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]  # Celery ships no types
+def _open_runtime(**_: Any) -> None:
+    """Connect after the fork: neither connections nor onnxruntime sessions survive one."""
+    tasks.open_runtime(settings)
+
+
+@worker_process_shutdown.connect  # type: ignore[untyped-decorator]  # Celery ships no types
+def _close_runtime(**_: Any) -> None:
+    tasks.close_runtime()

@@ -1,0 +1,96 @@
+"""Classify one chunk under its lease: read just its members, run the model, write all rows in one transaction."""
+
+import uuid
+from collections.abc import Iterator
+
+from inference import cam, items
+from inference.classifier import Classifier
+from inference.errors import ImageError
+from inference.items import Answer, PreparedPage
+from store import chunks, jobs, predictions
+from store.archives import ArchiveError
+from store.blobs import BlobMissing
+from store.chunks import Claim
+from store.predictions import Item, NewPrediction
+from worker.lease import Lease, LeaseLost, held_lease
+from worker.runtime import MODEL_UNAVAILABLE, Runtime
+
+_GPU_BATCH = 16
+_ZIP_MAGIC = b"PK\x03\x04"
+
+
+def classify_chunk(runtime: Runtime, chunk_id: uuid.UUID) -> None:
+    """Classify the chunk if it still waits for that; whoever finishes second finds it done and writes nothing."""
+    with runtime.database.transaction() as session:
+        claim = chunks.claim_chunk(session, chunk_id, lease_seconds=runtime.settings.lease_seconds)
+    if claim is None:
+        return
+    try:
+        classifier = runtime.models.load(claim.model_version).classifier
+    except MODEL_UNAVAILABLE:
+        with runtime.database.transaction() as session:
+            chunks.release_chunk(session, claim.chunk_id, claim.token)
+        raise
+    try:
+        with held_lease(runtime, claim) as lease:
+            rows = list(_answer_items(runtime, claim, classifier, lease))
+            with runtime.database.transaction() as session:
+                jobs.finish_chunk(session, claim.chunk_id, claim.token, rows)
+    except LeaseLost:
+        return
+
+
+def _answer_items(runtime: Runtime, claim: Claim, classifier: Classifier, lease: Lease) -> Iterator[NewPrediction]:
+    """One row for each page of each item, in batches that fit the device; a document may have many pages."""
+    size = runtime.settings.batch_images or (_GPU_BATCH if classifier.on_gpu else 1)
+    waiting: list[tuple[Item, PreparedPage]] = []
+    for item in claim.items:
+        lease.check()
+        for page in _read_pages(runtime, claim, item, classifier):
+            waiting.append((item, page))
+            if len(waiting) >= size:
+                yield from _classify(claim, classifier, waiting)
+                waiting = []
+    yield from _classify(claim, classifier, waiting)
+
+
+def _read_pages(runtime: Runtime, claim: Claim, item: Item, classifier: Classifier) -> Iterator[PreparedPage]:
+    try:
+        data = runtime.sources.read(claim.uploads[item.upload_id], item.member_index)
+    except (ArchiveError, BlobMissing) as error:
+        yield PreparedPage(1, _Unreadable(getattr(error, "reason", "missing_upload"), str(error)))
+        return
+    if data.startswith(_ZIP_MAGIC):
+        yield PreparedPage(1, _Unreadable("nested_archive", "The item is an archive itself; send it as an upload of its own."))
+        return
+    yield from items.prepare_pages(data, runtime.limits, classifier.spec)
+
+
+def _classify(claim: Claim, classifier: Classifier, waiting: list[tuple[Item, PreparedPage]]) -> Iterator[NewPrediction]:
+    answers = items.classify_pages(classifier, [page for _, page in waiting])
+    for (item, _), answer in zip(waiting, answers, strict=True):
+        yield _row(claim, item, answer)
+
+
+def _row(claim: Claim, item: Item, answer: Answer) -> NewPrediction:
+    result = answer.result
+    if isinstance(result, ImageError):
+        return predictions.refused(item, page=answer.page, reason=result.reason, detail=str(result))
+    return predictions.succeeded(
+        item,
+        page=answer.page,
+        predicted_class=result.predicted_class,
+        confidence=result.confidence,
+        probabilities=result.probabilities,
+        review_threshold=claim.review_threshold,
+        cam=cam.pack(result.cam),
+        gradcam=claim.gradcam,
+    )
+
+
+class _Unreadable(ImageError):
+    """An item whose bytes could not be had at all."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason  # type: ignore[misc]  # each such item has the reason of what went wrong with it

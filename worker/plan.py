@@ -1,0 +1,92 @@
+"""Plan a job: read its archives' directories, pin the model version, write the chunks.
+
+Nothing is unpacked here. An upload that cannot be opened is one failed item; the job goes on with the others.
+"""
+
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
+
+from store import archives, chunks, jobs, predictions
+from store.archives import ArchiveError, Refusal
+from store.blobs import BlobError
+from store.jobs import Plan
+from store.models import ItemStatus, Job, Upload
+from store.predictions import Item, NewPrediction
+from worker.runtime import MODEL_UNAVAILABLE, Runtime
+
+
+def plan_job(runtime: Runtime, job_id: uuid.UUID) -> None:
+    """Plan the job if it still waits for that, and announce its chunks after the commit."""
+    settings = runtime.settings
+    with runtime.database.transaction() as session:
+        job = jobs.begin_planning(session, job_id, lease_seconds=settings.lease_seconds)
+    if job is None or job.lease_token is None:
+        return
+    if job.attempt > settings.max_attempts:
+        _give_up(runtime, job)
+        return
+    try:
+        plan = _make_plan(runtime, job)
+    except MODEL_UNAVAILABLE:
+        with runtime.database.transaction() as session:
+            jobs.release_planning(session, job.id, job.lease_token)
+        raise
+    with runtime.database.transaction() as session:
+        chunk_ids = jobs.finish_planning(session, job.id, job.lease_token, plan)
+    runtime.queue.classify_chunks(chunk_ids)
+
+
+def _give_up(runtime: Runtime, job: Job) -> None:
+    detail = f"The worker was lost {job.attempt - 1} times while it read this job's uploads."
+    with runtime.database.transaction() as session:
+        jobs.fail_job(session, job.id, reason="worker_lost", detail=detail)
+
+
+def _make_plan(runtime: Runtime, job: Job) -> Plan:
+    model = runtime.models.load(runtime.models.resolve())
+    manifest = model.classifier.bundle.manifest
+    items, refused = _survey(runtime, job.uploads)
+    return Plan(
+        model_version=model.version,
+        review_threshold=_first_given(job.review_threshold, runtime.settings.review_threshold, manifest.review_threshold),
+        chunks=[[chunks.member(item) for item in group] for group in _batched(items, runtime.settings.chunk_items)],
+        refused=refused,
+    )
+
+
+def _first_given(*values: float | None) -> float:
+    return next(value for value in values if value is not None)
+
+
+def _batched(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _survey(runtime: Runtime, uploads: Iterable[Upload]) -> tuple[list[Item], list[NewPrediction]]:
+    """Number every item of the job; those that need not be read are answered at once."""
+    ordinals = count()
+    items: list[Item] = []
+    refused: list[NewPrediction] = []
+    for upload in uploads:
+        for index, name, refusal in _entries(runtime, upload):
+            item = Item(ordinal=next(ordinals), upload_id=upload.id, member_index=index, file=name)
+            if refusal is None:
+                items.append(item)
+            else:
+                status = ItemStatus.SKIPPED if refusal.is_junk else ItemStatus.FAILED
+                refused.append(predictions.refused(item, reason=refusal.reason, detail=refusal.detail, status=status))
+    return items, refused
+
+
+def _entries(runtime: Runtime, upload: Upload) -> Iterator[tuple[int | None, str, Refusal | None]]:
+    if not upload.is_archive:
+        yield None, upload.name, None
+        return
+    try:
+        opened = runtime.sources.archive(upload)
+    except (ArchiveError, BlobError) as error:
+        yield None, upload.name, Refusal(getattr(error, "reason", "missing_upload"), str(error))
+        return
+    for member in archives.list_members(opened, max_item_bytes=runtime.settings.max_item_bytes):
+        yield member.index, member.name, member.refusal
