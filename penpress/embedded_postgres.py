@@ -26,25 +26,32 @@ _STOP_SECONDS = 10.0
 _INITDB = ("--auth=trust", "--encoding=UTF8", "--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 
 
-def postgres_service(home: Path) -> Service:
-    """Prepare the cluster in `home`/postgres, made on first use. Nobody else may be using that home."""
-    data, log = home / "postgres", home / "logs" / "postgres.log"
-    _end_leftover(data)
+def postgres_service(home: Path, *, max_connections: int = 100) -> Service:
+    """The server of the cluster in `home`/postgres, which is made on first use. Nobody else may be using that home."""
+    data = home / "postgres"
     user = _server_user(data)
     sockets = socket_folder(home, "postgres")
-    _hand_over(sockets, user)
-    if not data.exists():
-        _make_cluster(data, user)
     program = Program(
         name="postgres",
-        command=(str(_binaries() / "postgres"), "-D", str(data), *_options(sockets)),
-        log=log,
+        command=(str(_binaries() / "postgres"), "-D", str(data), *_options(sockets, max_connections)),
+        log=home / "logs" / "postgres.log",
         user=user,
         stop_signal=signal.SIGINT,  # "fast": SIGTERM would wait until the last client has gone
         stop_seconds=_STOP_SECONDS,
     )
-    url = f"postgresql+psycopg://{_ROLE}@/postgres?host={sockets}"
-    return Service(program, url, is_ready=lambda pid: _accepts_connections(data, pid))
+    return Service(
+        program,
+        url=f"postgresql+psycopg://{_ROLE}@/postgres?host={sockets}",
+        prepare=lambda: _prepare(data, sockets, user),
+        is_ready=lambda pid: _accepts_connections(data, pid),
+    )
+
+
+def _prepare(data: Path, sockets: Path, user: tuple[int, int] | None) -> None:
+    _end_leftover(data)
+    _hand_over(sockets, user)
+    if not data.exists():
+        _make_cluster(data, user)
 
 
 def _binaries() -> Path:
@@ -55,8 +62,13 @@ def _binaries() -> Path:
     return Path(package.submodule_search_locations[0]) / f"pginstall{_POSTGRES_VERSION}" / "bin"
 
 
-def _options(sockets: Path) -> list[str]:
-    settings = {"listen_addresses": "", "unix_socket_directories": str(sockets), "unix_socket_permissions": "0700"}
+def _options(sockets: Path, max_connections: int) -> list[str]:
+    settings = {
+        "listen_addresses": "",
+        "unix_socket_directories": str(sockets),
+        "unix_socket_permissions": "0700",
+        "max_connections": str(max_connections),
+    }
     return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
 
 
@@ -68,7 +80,7 @@ def _make_cluster(data: Path, user: tuple[int, int] | None) -> None:
     _hand_over(unfinished, user)
     uid, gid = user or (None, None)
     command = (str(_binaries() / "initdb"), *_INITDB, "-U", _ROLE, "-D", str(unfinished))
-    made = subprocess.run(
+    made = subprocess.run(  # noqa: S603  # our own binary and paths, no shell
         command, capture_output=True, text=True, user=uid, group=gid, extra_groups=None if uid is None else []
     )
     if made.returncode != 0:
@@ -78,7 +90,8 @@ def _make_cluster(data: Path, user: tuple[int, int] | None) -> None:
 
 def _server_user(data: Path) -> tuple[int, int] | None:
     """Whom the server runs as: Postgres refuses to run as root, so root lends it to the owner of the cluster, to the system's
-    `postgres`, or to `nobody`."""
+    `postgres`, or to `nobody`.
+    """
     if os.geteuid() != 0:
         return None
     if data.exists():

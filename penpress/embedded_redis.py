@@ -19,13 +19,17 @@ _PING_SECONDS = 1.0
 def redis_service(home: Path) -> Service:
     """Prepare the server. Its URL is in kombu's form; redis-py says `unix://` where that says `redis+socket://`."""
     path = socket_folder(home, "redis") / "redis.sock"
-    path.unlink(missing_ok=True)
     program = Program(
         name="redis",
         command=(str(_server_binary(path.parent)), *_options(path)),
         log=home / "logs" / "redis.log",
     )
-    return Service(program, f"redis+socket://{path}", is_ready=lambda pid: _answers(path))
+    return Service(
+        program,
+        url=f"redis+socket://{path}",
+        prepare=lambda: path.unlink(missing_ok=True),
+        is_ready=lambda pid: _answers(path),
+    )
 
 
 def _options(path: Path) -> list[str]:

@@ -1,9 +1,10 @@
 """What the command line can run into; the message is one clear sentence for the person at the terminal.
 
 PenpressError
-  ServiceFailed  NoServerBinary  NoSocketFolder
-  AlreadyRunning  PortInUse
-  NothingToDo
+  ServiceFailed  NoServerBinary  NoSocketFolder  AlreadyRunning  PortInUse
+  NothingToDo  NoSuchPath  CannotWrite  UnknownFormat  NoModel
+  ClientError
+    Unreachable  Refused  BadAnswer
 """
 
 
@@ -40,3 +41,40 @@ class PortInUse(PenpressError):
 
 class NothingToDo(PenpressError):
     """There is nothing to classify."""
+
+
+class NoSuchPath(PenpressError):
+    """There is no such file or folder."""
+
+
+class CannotWrite(PenpressError):
+    """The results cannot be written there."""
+
+
+class UnknownFormat(PenpressError):
+    """There is no such format."""
+
+
+class NoModel(PenpressError):
+    """There is no model on this machine."""
+
+
+class ClientError(PenpressError):
+    """The service could not do that."""
+
+
+class Unreachable(ClientError):
+    """The service does not answer."""
+
+
+class BadAnswer(ClientError):
+    """What answers there is not Penpress."""
+
+
+class Refused(ClientError):
+    """The service refused; `status` is the HTTP status and `reason` the stable name of the refusal, where it gave one."""
+
+    def __init__(self, message: str | None = None, *, status: int, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason

@@ -35,6 +35,7 @@ class Program:
     command: tuple[str, ...]
     log: Path
     environment: Mapping[str, str] | None = None
+    folder: Path | None = None
     user: tuple[int, int] | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 10.0
@@ -45,12 +46,13 @@ def start(program: Program) -> subprocess.Popen[bytes]:
     uid, gid = program.user or (None, None)
     _rotate(program.log)
     with program.log.open("ab") as log:
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603  # the commands are ours, no shell
             program.command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             env=program.environment,
+            cwd=program.folder,
             user=uid,
             group=gid,
             extra_groups=None if uid is None else [],
@@ -77,7 +79,8 @@ def end(leader: int, stop_signal: signal.Signals, *, seconds: float) -> None:
 
 def end_orphan(pid: int, created: float, stop_signal: signal.Signals = signal.SIGTERM, *, seconds: float = 5.0) -> None:
     """End what a killed parent left behind: the session of `pid`, if that number still means what it meant at `created`
-    (seconds since the epoch)."""
+    (seconds since the epoch).
+    """
     with contextlib.suppress(psutil.NoSuchProcess):
         if abs(psutil.Process(pid).create_time() - created) > _CLOCK_TOLERANCE_SECONDS:
             return
@@ -90,6 +93,11 @@ def created_at(pid: int) -> float:
         return float(psutil.Process(pid).create_time())
     except psutil.NoSuchProcess:
         return 0.0
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _rotate(log: Path) -> None:

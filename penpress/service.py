@@ -15,10 +15,13 @@ _READY_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """`is_ready` is asked with the pid of the started program; `url` is where it can then be reached."""
+    """`prepare` makes what the program needs before it starts (call it from one thread); `is_ready` is asked with the pid of
+    the started program; `url` is where it can then be reached.
+    """
 
     program: Program
     url: str
+    prepare: Callable[[], None]
     is_ready: Callable[[int], bool]
 
 
@@ -37,6 +40,7 @@ def wait_until_ready(service: Service, child: subprocess.Popen[bytes], *, second
 @contextmanager
 def running(service: Service) -> Iterator[str]:
     """Run the service for the length of a `with` block and give its URL. Nothing of it is left afterwards."""
+    service.prepare()
     child = start(service.program)
     try:
         wait_until_ready(service, child)

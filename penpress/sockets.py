@@ -1,5 +1,6 @@
 """Where unix sockets live: in the home, or, because their paths may have only about 107 characters, in a short folder of
-the system's temporary one that is named after the home."""
+the system's temporary one that is named after the home.
+"""
 
 import hashlib
 import os

@@ -1,0 +1,133 @@
+"""The command line: `penpress up`, `classify` and `jobs`.
+
+Every command imports what it needs when it runs, so that `--help` and `--version` answer at once. What goes wrong is one
+sentence on standard error: exit code 2 when nothing was done, 1 when part of it failed, 130 after Ctrl-C.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from penpress import __version__
+from penpress.errors import PenpressError
+
+if TYPE_CHECKING:
+    from store.settings import Settings
+
+_DEFAULT_URL = "http://127.0.0.1:8000"
+_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="penpress",
+    help="Tells handwriting from print, at archive scale.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Url = Annotated[str | None, typer.Option("--url", help="The service; by default the one that `penpress up` started here.")]
+
+
+def main() -> None:
+    """Run the command line, and turn errors of ours into one sentence."""
+    try:
+        app()
+    except PenpressError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"penpress {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def up(
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port of the API; 0 picks a free one.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address that the API listens on.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes; by default one per core.")] = None,
+) -> None:
+    """Start everything on this machine: Postgres, Redis, the API and a worker."""
+    from penpress.status import show_ready, show_starting, show_stopping
+    from penpress.up import Up
+
+    settings = _settings()
+    run = Up(
+        settings,
+        host=settings.host if host is None else host,
+        port=settings.port if port is None else port,
+        processes=workers,
+    )
+    show_starting(run.home)
+    run.run(lambda url: show_ready(run, url), show_stopping)
+
+
+@app.command()
+def classify(
+    paths: Annotated[list[Path], typer.Argument(help="Images, PDFs, folders of them, and zips.", show_default=False)],
+    url: Url = None,
+    local: Annotated[bool, typer.Option("--local", help="Classify in this process, without a service.")] = False,
+    out: Annotated[Path | None, typer.Option(help="File for the results; .csv, .jsonl or .ndjson.")] = None,
+    format_name: Annotated[
+        str | None, typer.Option("--format", help="csv, jsonl or table; by default a table on a terminal, else csv.")
+    ] = None,
+) -> None:
+    """Classify images: by a running service, or here with --local."""
+    from penpress.classify import classify_at, classify_here
+    from penpress.output import choose_format, parse_format
+    from penpress.sources import find_sources
+
+    try:
+        output = choose_format(parse_format(format_name), out, is_terminal=sys.stdout.isatty())
+        sources = find_sources(paths)
+        if local:
+            code = classify_here(sources, _settings(), output, out)
+        else:
+            code = classify_at(_service_url(url), sources, output, out)
+    except KeyboardInterrupt:
+        typer.echo(
+            "Interrupted." if local else "Interrupted; what was sent goes on in the service (see penpress jobs).", err=True
+        )
+        raise typer.Exit(_INTERRUPTED) from None
+    raise typer.Exit(code)
+
+
+@app.command()
+def jobs(url: Url = None) -> None:
+    """List the jobs of a running service, newest first."""
+    from penpress.client import Client
+    from penpress.status import show_jobs
+
+    with Client(_service_url(url)) as client:
+        show_jobs(client.jobs())
+
+
+def _settings() -> "Settings":
+    from pydantic import ValidationError
+
+    from store.settings import Settings
+
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise PenpressError(f"The setting {'.'.join(map(str, first['loc']))} is wrong: {first['msg']}.") from error
+
+
+def _service_url(given: str | None) -> str:
+    from penpress.state import service_url
+
+    return given or service_url(_settings().home_dir) or _DEFAULT_URL

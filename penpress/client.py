@@ -1,0 +1,202 @@
+"""A small Python client for a running Penpress, the one that the command line uses.
+
+    with Client("http://127.0.0.1:8000") as client:
+        job = client.submit_zip(chunks, size=n, name="volume 3")
+        job = client.wait(job["id"])
+        for result in client.results(job["id"]):
+            print(result["file"], result["predicted_class"])
+
+Everything raises a `ClientError`: `Unreachable`, `BadAnswer`, or `Refused` with the sentence that the service gave.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self, TypedDict, cast
+
+import httpx
+
+from penpress.errors import BadAnswer, Refused, Unreachable
+from penpress.results import Result, result_of
+
+_TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+_SUBMIT_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
+_RETRY_DELAYS_SECONDS = (0.2, 0.5, 1.0)
+_POLL_SECONDS = 0.5
+_LONGEST_POLL_SECONDS = 10.0
+_FINAL_STATES = frozenset({"completed", "failed", "cancelled", "expired"})
+
+
+class Job(TypedDict):
+    """A job as the service describes it; times are ISO 8601, `progress` is 0 to 1."""
+
+    id: str
+    name: str | None
+    state: str
+    model_version: str | None
+    counts: dict[str, int | None]
+    progress: float
+    images_per_second: float | None
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    reason: str | None
+    detail: str | None
+    links: dict[str, str]
+
+
+class Client:
+    """A connection to the service at `url`. Not for use by several threads at once."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self._http = httpx.Client(base_url=self.url, timeout=_TIMEOUT)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    def submit_zip(
+        self,
+        body: Iterable[bytes],
+        *,
+        size: int,
+        name: str,
+        review_threshold: float | None = None,
+        gradcam: str | None = None,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> Job:
+        """Send a zip of `size` bytes and return its new job; `on_progress` is told the bytes sent so far. Never sent twice."""
+        options = {"name": name, "review_threshold": review_threshold, "gradcam": gradcam}
+        response = self._send(
+            "POST",
+            "/jobs",
+            params={key: value for key, value in options.items() if value is not None},
+            content=_counted(body, on_progress),
+            headers={"Content-Type": "application/zip", "Content-Length": str(size)},
+            timeout=_SUBMIT_TIMEOUT,
+        )
+        return cast(Job, _object(response))
+
+    def job(self, job_id: str) -> Job:
+        """How the job stands."""
+        return cast(Job, _object(self._get(f"/jobs/{job_id}")))
+
+    def jobs(self) -> Iterator[Job]:
+        """Every job, newest first, page by page."""
+        cursor: str | None = None
+        while True:
+            page = _object(self._get("/jobs", params={"cursor": cursor} if cursor else {}))
+            yield from page["jobs"]
+            cursor = page.get("next_cursor")
+            if not cursor:
+                return
+
+    def wait(self, job_id: str, on_progress: Callable[[Job], None] | None = None) -> Job:
+        """Ask until the job has ended, as often as the service's Retry-After says; `on_progress` gets every answer."""
+        while True:
+            response = self._get(f"/jobs/{job_id}")
+            job = cast(Job, _object(response))
+            if on_progress:
+                on_progress(job)
+            if job["state"] in _FINAL_STATES:
+                return job
+            time.sleep(_retry_after(response))
+
+    def results(self, job_id: str) -> Iterator[Result]:
+        """The job's results in the order of its files."""
+        for line in self._lines(f"/jobs/{job_id}/results", format="ndjson"):
+            if line.strip():
+                yield result_of(json.loads(line))
+
+    def results_csv(self, job_id: str) -> Iterator[str]:
+        """The job's results as CSV: lines with their ends, the first one the header. A quoted value may span lines."""
+        return self._lines(f"/jobs/{job_id}/results", format="csv")
+
+    def _get(self, path: str, params: dict[str, Any] | None = None) -> httpx.Response:
+        for delay in _RETRY_DELAYS_SECONDS:
+            try:
+                return self._send("GET", path, params=params)
+            except Unreachable:
+                time.sleep(delay)
+            except Refused as refusal:
+                if refusal.status != httpx.codes.SERVICE_UNAVAILABLE:
+                    raise
+                time.sleep(delay)
+        return self._send("GET", path, params=params)
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        with self._reaching():
+            response = self._http.request(method, path, **options)
+        _refuse(response)
+        return response
+
+    def _lines(self, path: str, **params: str) -> Iterator[str]:
+        """The lines of a streamed answer, cut at line feeds only: file names may hold any other separator."""
+        with self._reaching(), self._http.stream("GET", path, params=params) as response:
+            if response.is_error:
+                response.read()
+                _refuse(response)
+            rest = ""
+            for text in response.iter_text():
+                *lines, rest = (rest + text).split("\n")
+                yield from (line + "\n" for line in lines)
+            if rest:
+                yield rest
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.InvalidURL as error:
+            raise Unreachable(f"{self.url} is not an address: {error}.") from error
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            raise Unreachable(f"The service at {self.url} does not answer ({error or type(error).__name__}).") from error
+
+
+def _counted(body: Iterable[bytes], on_progress: Callable[[int], None] | None) -> Iterator[bytes]:
+    sent = 0
+    for chunk in body:
+        yield chunk
+        sent += len(chunk)
+        if on_progress:
+            on_progress(sent)
+
+
+def _refuse(response: httpx.Response) -> None:
+    """Raise `Refused` with the detail of the problem (RFC 9457), if the response is one."""
+    if response.is_success:
+        return
+    try:
+        problem = response.json()
+        detail, reason = problem.get("detail") or problem.get("title"), problem.get("reason")
+    except (ValueError, AttributeError):
+        detail, reason = None, None
+    sentence = detail or f"The service answered {response.status_code} {response.reason_phrase}."
+    raise Refused(str(sentence), status=response.status_code, reason=reason)
+
+
+def _object(response: httpx.Response) -> dict[str, Any]:
+    try:
+        answer = response.json()
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise BadAnswer(f"What answers at {response.url.host}:{response.url.port} is not Penpress.")
+    return answer
+
+
+def _retry_after(response: httpx.Response) -> float:
+    try:
+        wished = float(response.headers.get("Retry-After", _POLL_SECONDS))
+    except ValueError:  # it may be a date
+        wished = _POLL_SECONDS
+    return min(max(wished, 0.05), _LONGEST_POLL_SECONDS)

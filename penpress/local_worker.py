@@ -1,0 +1,104 @@
+"""What one process of `classify --local` does: read an item, run the model, give a result for each page."""
+
+import zipfile
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from inference.bundle import load_bundle
+from inference.classifier import Classifier, Device
+from inference.errors import FileTooLarge, ImageError
+from inference.images import ImageLimits
+from inference.items import Answer, classify_pages, prepare_pages
+from penpress.results import Result
+from store.archives import ArchiveError, Refusal, open_archive, read_member
+
+
+@dataclass(frozen=True, slots=True)
+class LocalModel:
+    """The bundle in `directory`, known as `version`; pages below `review_threshold` are for a person to look at."""
+
+    directory: Path
+    version: str
+    review_threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class LocalItem:
+    """A file, or entry number `member` of the zip at `path`; `refusal` says why an entry must not be read."""
+
+    path: Path
+    name: str
+    member: int | None = None
+    refusal: Refusal | None = None
+
+
+class LocalWorker:
+    """A model in memory, and the limits of what it is fed."""
+
+    def __init__(self, model: LocalModel, limits: ImageLimits, *, device: Device, threads: int) -> None:
+        self._model, self._limits = model, limits
+        self._classifier = Classifier(load_bundle(model.directory), device=device, threads=threads)
+
+    def classify(self, item: LocalItem) -> list[Result]:
+        """A result for each page of `item`, at least one; an item that cannot be read is a result too."""
+        if item.refusal is not None:
+            status = "skipped" if item.refusal.is_junk else "failed"
+            return [unclassified(item, self._model, item.refusal.reason, item.refusal.detail, status=status)]
+        try:
+            data = self._read(item)
+        except OSError as error:
+            return [unclassified(item, self._model, "unreadable_file", f"The file cannot be read: {error.strerror}.")]
+        except (ArchiveError, ImageError) as error:
+            return [unclassified(item, self._model, error.reason, str(error))]
+        pages = prepare_pages(data, self._limits, self._classifier.spec)
+        return [self._result(item, answer) for page in pages for answer in classify_pages(self._classifier, [page])]
+
+    def _read(self, item: LocalItem) -> bytes:
+        if item.member is not None:
+            return read_member(_opened(item.path), item.member, max_item_bytes=self._limits.max_bytes)
+        size = item.path.stat().st_size
+        if size > self._limits.max_bytes:
+            raise FileTooLarge(f"The file has {size} bytes; at most {self._limits.max_bytes} are allowed.")
+        return item.path.read_bytes()
+
+    def _result(self, item: LocalItem, answer: Answer) -> Result:
+        verdict = answer.result
+        if isinstance(verdict, ImageError):
+            return unclassified(item, self._model, verdict.reason, str(verdict), page=answer.page)
+        return Result(
+            file=item.name,
+            page=answer.page,
+            status="succeeded",
+            predicted_class=verdict.predicted_class,
+            confidence=verdict.confidence,
+            probabilities=verdict.probabilities,
+            needs_review=verdict.confidence < self._model.review_threshold,
+            model_version=self._model.version,
+            reason=None,
+            detail=None,
+        )
+
+
+def unclassified(
+    item: LocalItem, model: LocalModel, reason: str, detail: str, *, page: int = 1, status: str = "failed"
+) -> Result:
+    """The result of a page that the model never saw."""
+    return Result(
+        file=item.name,
+        page=page,
+        status=status,
+        predicted_class=None,
+        confidence=None,
+        probabilities=None,
+        needs_review=False,
+        model_version=model.version,
+        reason=reason,
+        detail=detail,
+    )
+
+
+@lru_cache(maxsize=1)
+def _opened(path: Path) -> zipfile.ZipFile:
+    """The zip that was read last stays open: the directory of a large one takes as long to read as a dozen pages."""
+    return open_archive(path.open("rb"), max_items=2**31)

@@ -1,0 +1,103 @@
+"""Results as a table, CSV or JSON Lines. A table is for people: it shows the first rows and says how many more there are."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+from rich.table import Table
+
+from penpress.errors import UnknownFormat
+from penpress.results import Result
+
+TABLE_ROWS = 50
+CSV_COLUMNS = ("FILE", "PAGE", "CLASS", "CONFIDENCE", "P_HANDWRITTEN", "P_PRINTED", "MODEL_VERSION", "STATUS", "REASON")
+
+
+class Format(StrEnum):
+    """How results are written."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+def parse_format(name: str | None) -> Format | None:
+    """The format called `name`. Raises `UnknownFormat`."""
+    try:
+        return Format(name) if name else None
+    except ValueError:
+        raise UnknownFormat(f"There is no format {name}; choose csv, jsonl or table.") from None
+
+
+def choose_format(asked: Format | None, out: Path | None, *, is_terminal: bool) -> Format:
+    """What was asked for, else by the ending of `out`, else a table for a terminal and CSV for a pipe."""
+    if asked:
+        return asked
+    if out:
+        return Format.JSONL if out.suffix.lower() in (".jsonl", ".ndjson") else Format.CSV
+    return Format.TABLE if is_terminal else Format.CSV
+
+
+def csv_lines(results: Iterable[Result]) -> Iterator[str]:
+    """The header and one line per result, as the service streams them."""
+    yield _csv_line(CSV_COLUMNS)
+    for result in results:
+        probabilities = result["probabilities"] or {}
+        yield _csv_line(
+            (
+                result["file"],
+                result["page"],
+                result["predicted_class"],
+                result["confidence"],
+                probabilities.get("handwritten"),
+                probabilities.get("printed"),
+                result["model_version"],
+                result["status"],
+                result["reason"],
+            )
+        )
+
+
+def jsonl_lines(results: Iterable[Result]) -> Iterator[str]:
+    """One JSON object per line."""
+    for result in results:
+        yield json.dumps(result, ensure_ascii=False) + "\n"
+
+
+def _csv_line(values: Iterable[object]) -> str:
+    line = io.StringIO()
+    csv.writer(line).writerow(values)
+    return line.getvalue()
+
+
+def write_table(results: list[Result], total: int, stream: TextIO) -> None:
+    """The first rows of `total`, drawn as wide as the terminal."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("FILE", overflow="fold")
+    table.add_column("PAGE", justify="right")
+    table.add_column("CLASS")
+    table.add_column("CONFIDENCE", justify="right")
+    table.add_column("")
+    for result in results[:TABLE_ROWS]:
+        table.add_row(*_cells(result))
+    console = Console(file=stream, highlight=False, markup=False)
+    console.print(table)
+    if total > TABLE_ROWS:
+        console.print(f"… and {total - TABLE_ROWS} more; --out results.csv keeps them all.", style="dim")
+
+
+def _cells(result: Result) -> tuple[str, str, str, str, str]:
+    page = "" if result["page"] is None else str(result["page"])
+    confidence = "" if result["confidence"] is None else f"{result['confidence']:.3f}"
+    return result["file"], page, result["predicted_class"] or "", confidence, _remark(result)
+
+
+def _remark(result: Result) -> str:
+    if result["status"] != "succeeded":
+        return f"{result['status']}: {result['detail'] or result['reason'] or 'no reason given'}"
+    return "review" if result["needs_review"] else ""

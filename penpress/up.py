@@ -1,0 +1,182 @@
+"""`penpress up`: everything on one machine, in one process tree, until Ctrl-C or SIGTERM.
+
+What needs nothing starts at once; only the migrations wait for Postgres, and the sweep for the migrations. The API and the
+worker import their libraries while Postgres makes its cluster, and connect when there is something to connect to.
+"""
+
+import errno
+import os
+import signal
+import socket
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from penpress.embedded_postgres import postgres_service
+from penpress.embedded_redis import redis_service
+from penpress.errors import PortInUse, ServiceFailed
+from penpress.processes import end_orphan, usable_cores
+from penpress.programs import Addresses, Programs
+from penpress.service import Service, wait_until_ready
+from penpress.state import Started, State, only_one, read_state, remove_state, write_state
+from penpress.supervisor import Supervisor
+from store.settings import Settings
+
+_CHECK_SECONDS = 0.1
+_READY_SECONDS = 180.0
+_PROBE_SECONDS = 5.0
+_STOP_GROUPS = (("api", "worker", "sweep"), ("redis", "postgres"))
+# Two connections and as many in reserve for each worker process, and some for the API, the sweep and people.
+_CONNECTIONS_PER_PROCESS = 4
+_OTHER_CONNECTIONS = 80
+
+
+class Up:
+    """One run of `penpress up`. `url`, `home` and `processes` say what it runs."""
+
+    def __init__(self, settings: Settings, *, host: str, port: int, processes: int | None) -> None:
+        """Nothing is started yet. `port` 0 means a free one; `processes` of the worker, by default one per core."""
+        self.settings = settings
+        self.home = settings.home_dir
+        self.processes = processes or settings.worker_processes or usable_cores()
+        self._host, self._port = host, port
+        self._stopped = threading.Event()
+
+    def run(self, on_ready: Callable[[str], None], on_stop: Callable[[], None]) -> None:
+        """Start everything, tell `on_ready` the address, and stay until asked to stop. Raises a `PenpressError`."""
+        with only_one(self.home):
+            port = _free_port(self._host, self._port)
+            _end_orphans(self.home)
+            with self._until_asked_to_stop():
+                self._supervise(port, on_ready, on_stop)
+
+    def _supervise(self, port: int, on_ready: Callable[[str], None], on_stop: Callable[[], None]) -> None:
+        postgres, redis = self._services()
+        addresses = Addresses(
+            self._host,
+            port,
+            database_url=postgres.url if isinstance(postgres, Service) else postgres,
+            redis_url=redis.url if isinstance(redis, Service) else redis,
+        )
+        supervisor = Supervisor(lambda processes: self._note(addresses, processes))
+        executor = ThreadPoolExecutor(max_workers=3, thread_name_prefix="up")
+        try:
+            steps = self._start(executor, supervisor, addresses, postgres, redis)
+            if self._wait_until_ready(supervisor, addresses.url, steps):
+                on_ready(addresses.url)
+            while not self._stopped.wait(_CHECK_SECONDS):
+                supervisor.check()
+            on_stop()
+        finally:
+            supervisor.stop(_STOP_GROUPS)
+            executor.shutdown()
+            remove_state(self.home)
+
+    def _services(self) -> tuple[Service | str, Service | str]:
+        """Postgres and Redis: the URLs of configured ones, else our own."""
+        connections = _OTHER_CONNECTIONS + _CONNECTIONS_PER_PROCESS * self.processes
+        return (
+            self.settings.database_url or postgres_service(self.home, max_connections=connections),
+            self.settings.redis_url or redis_service(self.home),
+        )
+
+    def _start(
+        self,
+        executor: ThreadPoolExecutor,
+        supervisor: Supervisor,
+        addresses: Addresses,
+        postgres: Service | str,
+        redis: Service | str,
+    ) -> list[Future[None]]:
+        programs = Programs(self.settings, addresses)
+
+        def bring_up_database() -> None:
+            _bring_up(supervisor, postgres)
+            supervisor.run(programs.migrations())
+            supervisor.start(programs.sweep())
+
+        def bring_up_worker() -> None:
+            _bring_up(supervisor, redis)
+            supervisor.start(programs.worker(self.processes))
+
+        database = executor.submit(bring_up_database)
+        supervisor.start(programs.api())
+        return [
+            database,
+            executor.submit(bring_up_worker),
+            executor.submit(supervisor.run, programs.bootstrap()),
+        ]
+
+    def _wait_until_ready(self, supervisor: Supervisor, url: str, steps: list[Future[None]]) -> bool:
+        """Whether the service is ready, rather than asked to stop. Raises `ServiceFailed`."""
+        deadline = time.monotonic() + _READY_SECONDS
+        while not self._stopped.wait(_CHECK_SECONDS):
+            supervisor.check()
+            for step in steps:
+                if step.done():
+                    step.result()
+            if _answers(f"{url}/readyz"):
+                return True
+            if time.monotonic() > deadline:
+                raise ServiceFailed(f"Penpress was not ready after {_READY_SECONDS:.0f} s; see {self.home / 'logs'}.")
+        return False
+
+    def _note(self, addresses: Addresses, processes: list[Started]) -> None:
+        state = State(
+            url=addresses.url,
+            pid=os.getpid(),
+            database_url=addresses.database_url,
+            redis_url=addresses.redis_url,
+            processes=processes,
+        )
+        write_state(self.home, state)
+
+    @contextmanager
+    def _until_asked_to_stop(self) -> Iterator[None]:
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        previous = [signal.signal(number, lambda *_: self._stopped.set()) for number in numbers]
+        try:
+            yield
+        finally:
+            for number, handler in zip(numbers, previous, strict=True):
+                signal.signal(number, handler)
+
+
+def _bring_up(supervisor: Supervisor, service: Service | str) -> None:
+    if isinstance(service, Service):
+        service.prepare()
+        wait_until_ready(service, supervisor.start(service.program))
+
+
+def _end_orphans(home: Path) -> None:
+    """End what an `up` that was killed has left running; the database last, since the others use it."""
+    state = read_state(home)
+    for process in reversed(state.processes if state else []):
+        end_orphan(process.pid, process.created, signal.Signals(process.stop_signal))
+    remove_state(home)
+
+
+def _free_port(host: str, port: int) -> int:
+    """`port` if nothing listens there, or any free one for 0. Raises `PortInUse`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise PortInUse(f"Port {port} on {host} is in use; choose another with --port, or --port 0.") from error
+            raise PortInUse(f"Penpress cannot listen on {host}:{port}: {error.strerror or error}.") from error
+        return int(probe.getsockname()[1])
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=_PROBE_SECONDS) as answer:  # noqa: S310  # always our own http address
+            return bool(answer.status == 200)
+    except OSError:
+        return False

@@ -1,0 +1,43 @@
+"""Plain files as one zip that exists only while it is sent: stored, of a size that is known beforehand."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from zipstream import ZIP_STORED, ZipStream
+
+from penpress.errors import NoSuchPath
+from penpress.sources import SourceFile
+
+_CHUNK_BYTES = 1024**2
+
+
+def zip_of_files(files: Iterable[SourceFile]) -> tuple[Iterator[bytes], int]:
+    """The chunks of the zip, and its size in bytes. Raises `NoSuchPath` when a file has gone or changes while it is sent."""
+    stream = ZipStream(compress_type=ZIP_STORED, sized=True)
+    try:
+        for file in files:
+            stream.add_path(str(file.path), file.name, recurse=False)
+        size = len(stream)
+    except OSError as error:
+        raise NoSuchPath(f"{error.filename} cannot be read: {error.strerror}.") from error
+    return _chunks_of_stream(stream), size
+
+
+def zip_file(path: Path) -> tuple[Iterator[bytes], int]:
+    """The chunks of a zip as it lies on disk, and its size in bytes."""
+    return _chunks_of_file(path), path.stat().st_size
+
+
+def _chunks_of_stream(stream: ZipStream) -> Iterator[bytes]:
+    try:
+        yield from stream
+    except OSError as error:
+        raise NoSuchPath(f"{error.filename} cannot be read: {error.strerror}.") from error
+    except RuntimeError as error:  # what zipstream raises when a file no longer has the size that was promised
+        raise NoSuchPath(f"A file changed while it was sent: {error}.") from error
+
+
+def _chunks_of_file(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk
