@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import Select, insert, select, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, undefer
 
 from store.models import GradcamPolicy, ItemStatus, Job, Prediction, Upload, new_id
 
@@ -115,7 +115,7 @@ class Filters:
 def get_prediction(session: Session, prediction_id: uuid.UUID) -> tuple[Prediction, Upload] | None:
     """A prediction with the upload that it was made from."""
     query = select(Prediction, Upload).join(Upload, Upload.id == Prediction.upload_id).where(Prediction.id == prediction_id)
-    row = session.execute(query).one_or_none()
+    row = session.execute(query.options(undefer(Prediction.cam))).one_or_none()
     return (row[0], row[1]) if row else None
 
 

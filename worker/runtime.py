@@ -13,7 +13,6 @@ from store.queue import Queue
 from store.settings import Settings
 from store.sources import Sources
 
-
 MODEL_UNAVAILABLE = (RegistryError, BundleError, ClassifierError)
 """What loading a model may raise: the worker is well, and its work waits for better times."""
 

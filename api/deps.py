@@ -1,0 +1,86 @@
+"""What endpoints work with: the services that one API process holds open, and how a function asks for them."""
+
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy.orm import Session
+
+from inference.images import ImageLimits
+from registry.current import CurrentModel
+from store.blobs import Blobs
+from store.database import Database
+from store.queue import LateSender, Queue
+from store.settings import Settings
+from store.sources import Sources
+
+_THREADPOOL_CONNECTIONS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that outlives a request."""
+
+    settings: Settings
+    database: Database
+    blobs: Blobs
+    queue: Queue
+    sender: LateSender
+    models: CurrentModel
+    predict_slots: threading.Semaphore
+    limits: ImageLimits
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Services":
+        """Connect to what the settings name, and begin to follow the model in production."""
+        queue = Queue.from_settings(settings)
+        models = CurrentModel(
+            tracking_uri=settings.mlflow_uri,
+            cache_dir=settings.models_dir,
+            device=settings.device,
+            threads=settings.predict_threads,
+            poll_seconds=settings.model_poll_seconds,
+        )
+        models.start()
+        return cls(
+            settings=settings,
+            database=Database.from_settings(settings, pool_size=_THREADPOOL_CONNECTIONS),
+            blobs=Blobs(settings.blobs),
+            queue=queue,
+            sender=LateSender(queue),
+            models=models,
+            predict_slots=threading.Semaphore(settings.predict_concurrency or os.cpu_count() or 1),
+            limits=ImageLimits(**settings.image_limits),
+        )
+
+    def sources(self) -> Sources:
+        """Items as they were uploaded; for one request."""
+        return Sources(self.blobs, max_items=self.settings.max_items, max_item_bytes=self.settings.max_item_bytes)
+
+    def close(self) -> None:
+        """Give everything back."""
+        self.models.stop()
+        self.sender.close()
+        self.database.close()
+
+
+def get_services(request: Request) -> Services:
+    """The services of this process."""
+    services: Services = request.app.state.services
+    return services
+
+
+ServicesDep = Annotated[Services, Depends(get_services)]
+
+
+def reading_session(services: ServicesDep) -> Iterator[Session]:
+    """A session to read with. It never commits: writes go through `with services.database.transaction()`."""
+    with services.database.transaction() as session:
+        yield session
+        session.rollback()
+
+
+SessionDep = Annotated[Session, Depends(reading_session, scope="function")]

@@ -1,0 +1,124 @@
+"""Jobs over HTTP: submit a batch, ask how far it is."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, ConfigDict, Field
+
+from api import uploads
+from api.deps import Services, ServicesDep, SessionDep
+from api.errors import BadCursor, NotFound, problems
+from api.schemas import JobList, JobView
+from store import jobs
+from store.jobs import NewUpload
+from store.models import GradcamPolicy, Job
+
+router = APIRouter(tags=["jobs"])
+
+_POLL_SECONDS = "1"
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/zip": {"schema": {"type": "string", "format": "binary"}},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"files": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                }
+            },
+        },
+    }
+}
+
+
+class JobOptions(BaseModel):
+    """How a job is to be done."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = Field(None, max_length=500, description="Shown with the job; by default the upload's file name.")
+    review_threshold: float | None = Field(
+        None, ge=0, le=1, description="Confidence below which a person should look; by default as the model says."
+    )
+    gradcam: GradcamPolicy = Field(GradcamPolicy.REVIEW, description="For which predictions the activation map is kept.")
+
+
+@router.post(
+    "/jobs",
+    status_code=HTTPStatus.ACCEPTED,
+    summary="Submit a batch",
+    openapi_extra=_BODY,
+    responses=problems(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
+)
+async def submit_job(
+    request: Request, response: Response, services: ServicesDep, options: Annotated[JobOptions, Query()]
+) -> JobView:
+    """Send one zip as the raw body (`application/zip`, of any size), or images and zips as a multipart form.
+
+    The answer 202 means durable: the files are synced and the rows committed. Poll the address in `Location`.
+    """
+    received = await uploads.receive_uploads(request, services, name=options.name)
+    job = await run_in_threadpool(_create_job, services, received, options)
+    services.sender.plan_job(job.id)
+    response.headers.update({"Location": f"/jobs/{job.id}", "Retry-After": _POLL_SECONDS})
+    return JobView.of(job)
+
+
+def _create_job(services: Services, received: list[NewUpload], options: JobOptions) -> Job:
+    try:
+        with services.database.transaction() as session:
+            return jobs.create_job(
+                session,
+                name=uploads.clean_name(options.name or received[0].name),
+                uploads=received,
+                gradcam=options.gradcam,
+                review_threshold=options.review_threshold,
+            )
+    except BaseException:
+        uploads.discard(services, received)
+        raise
+
+
+@router.get("/jobs", summary="List jobs, the newest first", responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
+def list_jobs(
+    session: SessionDep, limit: Annotated[int, Query(ge=1, le=500)] = 50, cursor: Annotated[str | None, Query()] = None
+) -> JobList:
+    """A page of jobs; pass `next_cursor` as `cursor` for the next."""
+    found = jobs.list_jobs(session, limit=limit + 1, before=_parse_cursor(cursor))
+    page = found[:limit]
+    return JobList(jobs=[JobView.of(job) for job in page], next_cursor=str(page[-1].id) if len(found) > limit else None)
+
+
+def _parse_cursor(cursor: str | None) -> UUID | None:
+    try:
+        return UUID(cursor) if cursor else None
+    except ValueError as error:
+        raise BadCursor from error
+
+
+@router.get(
+    "/jobs/{job_id}", summary="How far a job is", responses=problems(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+)
+def get_job(job_id: UUID, session: SessionDep, response: Response) -> JobView:
+    """State, counts, progress and rate; while the job goes on, `Retry-After` says when to ask again."""
+    view = JobView.of(found_job(session, job_id))
+    if not view.is_finished:
+        response.headers["Retry-After"] = _POLL_SECONDS
+    return view
+
+
+def found_job(session: SessionDep, job_id: UUID) -> Job:
+    """The job of that id. Raises `NotFound`."""
+    job = jobs.get_job(session, job_id)
+    if job is None:
+        raise NotFound(f"There is no job {job_id}.")
+    return job

@@ -1,0 +1,92 @@
+"""One prediction: the row, the page that it was made from, and the class activation map drawn over that page.
+
+Pages are decoded and encoded anew: bytes that a stranger sent are never given to a browser as they are.
+"""
+
+import io
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from PIL import Image
+from sqlalchemy.orm import Session
+
+from api.deps import Services, ServicesDep, SessionDep
+from api.errors import NoGradcam, NotFound, problems
+from api.schemas import PredictionView
+from inference import cam
+from inference.images import open_document
+from store import predictions
+from store.models import Prediction, Upload
+
+router = APIRouter(tags=["predictions"])
+
+_LONGEST_SIDE = 2000
+_JPEG_QUALITY = 90
+_CACHE = {"Cache-Control": "private, max-age=86400, immutable"}
+
+
+def _image_response(media_type: str) -> dict[int | str, dict[str, Any]]:
+    return {200: {"content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}}
+
+
+@router.get("/predictions/{prediction_id}", summary="One prediction", responses=problems(HTTPStatus.NOT_FOUND))
+def get_prediction(prediction_id: UUID, session: SessionDep) -> PredictionView:
+    """A page's answer, as it was written."""
+    return PredictionView.of(_found(session, prediction_id)[0])
+
+
+@router.get(
+    "/predictions/{prediction_id}/image",
+    summary="The page",
+    response_class=Response,
+    responses=_image_response("image/jpeg") | problems(HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.UNPROCESSABLE_ENTITY),
+)
+def get_image(prediction_id: UUID, services: ServicesDep) -> Response:
+    """The page upright, as JPEG, its longer side at most 2,000 pixels."""
+    _, image = _read_page(services, prediction_id)
+    return _encoded(image, "JPEG", "image/jpeg")
+
+
+@router.get(
+    "/predictions/{prediction_id}/gradcam.png",
+    summary="Grad-CAM over the page",
+    response_class=Response,
+    responses=_image_response("image/png") | problems(HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.UNPROCESSABLE_ENTITY),
+)
+def get_gradcam(prediction_id: UUID, services: ServicesDep) -> Response:
+    """Bright is what spoke for the predicted class. There is one where the job kept it: by default, where confidence is low."""
+    prediction, image = _read_page(services, prediction_id, with_cam=True)
+    assert prediction.cam is not None  # _read_page refuses otherwise
+    return _encoded(cam.overlay(image, cam.unpack(prediction.cam)), "PNG", "image/png")
+
+
+def _found(session: Session, prediction_id: UUID) -> tuple[Prediction, Upload]:
+    found = predictions.get_prediction(session, prediction_id)
+    if found is None:
+        raise NotFound(f"There is no prediction {prediction_id}.")
+    return found
+
+
+def _read_page(services: Services, prediction_id: UUID, *, with_cam: bool = False) -> tuple[Prediction, Image.Image]:
+    """Read the row, then let the connection go: decoding takes long."""
+    with services.database.transaction() as session:
+        prediction, upload = _found(session, prediction_id)
+    if with_cam and prediction.cam is None:
+        raise NoGradcam
+    sources = services.sources()
+    try:
+        data = sources.read(upload, prediction.member_index)
+    finally:
+        sources.close()
+    with open_document(data, services.limits) as document:
+        image = document.page(prediction.page, at_least=(_LONGEST_SIDE, _LONGEST_SIDE))
+    image.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
+    return prediction, image
+
+
+def _encoded(image: Image.Image, image_format: str, media_type: str) -> Response:
+    file = io.BytesIO()
+    image.save(file, image_format, quality=_JPEG_QUALITY)
+    return Response(file.getvalue(), media_type=media_type, headers=_CACHE)

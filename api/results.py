@@ -1,0 +1,131 @@
+"""A job's results: in pages of JSON, or the whole of it as a stream of NDJSON or CSV."""
+
+import base64
+import binascii
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Session
+
+from api.deps import Services, ServicesDep
+from api.errors import BadCursor, problems
+from api.jobs import found_job
+from api.results_format import csv_header, csv_lines, ndjson_lines, prediction_csv_row
+from api.schemas import PredictedClass, PredictionView, ResultPage, prediction_fields
+from store import predictions
+from store.models import ItemStatus, Job, Prediction
+from store.predictions import Filters
+
+router = APIRouter(tags=["jobs"])
+
+Format = Literal["json", "ndjson", "csv"]
+
+_MEDIA_TYPES: dict[Format, str] = {
+    "json": "application/json",
+    "ndjson": "application/x-ndjson",
+    "csv": "text/csv; charset=utf-8",
+}
+
+
+class ResultQuery(BaseModel):
+    """Which results, and in which form."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Format | None = Field(None, description="By default what `Accept` asks for, else json.")
+    limit: int = Field(100, ge=1, le=1000, description="Items of one JSON page; streams give all.")
+    cursor: str | None = Field(None, description="`next_cursor` of the page before.")
+    class_: PredictedClass | None = Field(None, alias="class")
+    status: ItemStatus | None = None
+    min_confidence: float | None = Field(None, ge=0, le=1)
+    max_confidence: float | None = Field(None, ge=0, le=1)
+    needs_review: bool | None = None
+
+    @property
+    def filters(self) -> Filters:
+        """The filters, as the store takes them."""
+        return Filters(
+            predicted_class=self.class_,
+            status=self.status,
+            min_confidence=self.min_confidence,
+            max_confidence=self.max_confidence,
+            needs_review=self.needs_review,
+        )
+
+
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {
+            "application/x-ndjson": {
+                "example": '{"file": "box-17/0042.jpg", "page": 1, "predicted_class": "handwritten", "confidence": 0.9981}\n'
+            },
+            "text/csv": {
+                "example": "FILE,PAGE,CLASS,CONFIDENCE,P_HANDWRITTEN,P_PRINTED,MODEL_VERSION,STATUS,REASON\n"
+                "box-17/0042.jpg,1,handwritten,0.9981,0.9981,0.0019,3,succeeded,\n"
+            },
+        }
+    },
+    **problems(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
+}
+
+
+@router.get("/jobs/{job_id}/results", summary="A job's results", response_model=ResultPage, responses=_RESPONSES)
+def get_results(
+    job_id: UUID, services: ServicesDep, query: Annotated[ResultQuery, Query()], accept: Annotated[str, Header()] = "*/*"
+) -> Response | ResultPage:
+    """JSON comes in pages; NDJSON and CSV are streams of everything.
+
+    Rows are in the order of the job's items. Those of a job that still goes on are there as far as it is.
+    """
+    form = query.format or _negotiate(accept)
+    with services.database.transaction() as session:
+        job = found_job(session, job_id)
+        if form == "json":
+            return _page(session, job, query)
+    pieces = _stream(services, job, query.filters, form)
+    headers = {"Content-Disposition": f'attachment; filename="penpress-{job.id}.{form}"', "Vary": "Accept"}
+    return StreamingResponse(pieces, media_type=_MEDIA_TYPES[form], headers=headers)
+
+
+def _negotiate(accept: str) -> Format:
+    """The first listed media type that is ours; browsers and curl get JSON."""
+    offered: dict[str, Format] = {"application/json": "json", "application/x-ndjson": "ndjson", "text/csv": "csv"}
+    wanted = (part.split(";")[0].strip().lower() for part in accept.split(","))
+    return next((offered[media_type] for media_type in wanted if media_type in offered), "json")
+
+
+def _page(session: Session, job: Job, query: ResultQuery) -> ResultPage:
+    after = _parse_cursor(query.cursor) if query.cursor else None
+    rows = predictions.list_results(session, job, filters=query.filters, limit=query.limit + 1, after=after)
+    page = rows[: query.limit]
+    cursor = _make_cursor(page[-1]) if len(rows) > query.limit else None
+    return ResultPage(items=[PredictionView.of(row) for row in page], next_cursor=cursor)
+
+
+def _make_cursor(row: Prediction) -> str:
+    return base64.urlsafe_b64encode(f"{row.ordinal}:{row.page}".encode()).decode()
+
+
+def _parse_cursor(cursor: str) -> tuple[int, int]:
+    try:
+        ordinal, page = base64.urlsafe_b64decode(cursor.encode()).decode().split(":")
+        return int(ordinal), int(page)
+    except (binascii.Error, ValueError) as error:
+        raise BadCursor from error
+
+
+def _stream(services: Services, job: Job, filters: Filters, form: Format) -> Iterator[str]:
+    """Text in pieces of a thousand rows: a piece costs a hop to a thread, a row must not."""
+    if form == "csv":
+        yield csv_header()
+    with services.database.transaction() as session:
+        for rows in predictions.iterate_results(session, job, filters=filters):
+            if form == "csv":
+                yield csv_lines(prediction_csv_row(row) for row in rows)
+            else:
+                yield ndjson_lines(prediction_fields(row) for row in rows)

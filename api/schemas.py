@@ -1,0 +1,312 @@
+"""What the service answers, with examples for the OpenAPI document."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from store.models import FINISHED_STATES, ItemStatus, Job, JobState, Prediction
+
+_JOB_ID = "019313a4-6a2e-7cc1-9a52-1f0c5ad3e8b1"
+_PREDICTION_ID = "019313a4-7b10-7d52-8f35-0c9e1b7a4d26"
+
+PredictedClass = Literal["handwritten", "printed"]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+def _example(**values: Any) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"example": values}, protected_namespaces=())
+
+
+class Counts(BaseModel):
+    """A job's items. `total` grows when a document turns out to have several pages."""
+
+    total: int
+    processed: int
+    succeeded: int
+    failed: int
+    skipped: int
+    handwritten: int
+    printed: int
+    needs_review: int
+
+
+class JobView(BaseModel):
+    """A job and how far it is."""
+
+    model_config = _example(
+        id=_JOB_ID,
+        name="box-17.zip",
+        state="running",
+        model_version="3",
+        review_threshold=0.93,
+        gradcam="review",
+        counts={
+            "total": 2000,
+            "processed": 640,
+            "succeeded": 638,
+            "failed": 1,
+            "skipped": 1,
+            "handwritten": 401,
+            "printed": 237,
+            "needs_review": 9,
+        },
+        progress=0.32,
+        images_per_second=71.4,
+        created_at="2026-11-23T10:00:00Z",
+        started_at="2026-11-23T10:00:01Z",
+        finished_at=None,
+        reason=None,
+        detail=None,
+        links={
+            "self": f"/jobs/{_JOB_ID}",
+            "results": f"/jobs/{_JOB_ID}/results",
+            "results_csv": f"/jobs/{_JOB_ID}/results?format=csv",
+            "results_ndjson": f"/jobs/{_JOB_ID}/results?format=ndjson",
+        },
+    )
+
+    id: UUID
+    name: str
+    state: JobState
+    model_version: str | None = Field(description="Pinned when the job is planned.")
+    review_threshold: float | None
+    gradcam: str
+    counts: Counts
+    progress: Probability
+    images_per_second: float | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    reason: str | None
+    detail: str | None
+    links: dict[str, str]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing will change any more."""
+        return self.state in FINISHED_STATES
+
+    @classmethod
+    def of(cls, job: Job) -> "JobView":
+        """The view of a row."""
+        return cls(
+            id=job.id,
+            name=job.name,
+            state=job.state,
+            model_version=job.model_version,
+            review_threshold=job.review_threshold,
+            gradcam=job.gradcam.value,
+            counts=Counts(**{name: getattr(job, name) for name in Counts.model_fields}),
+            progress=_progress(job),
+            images_per_second=_rate(job),
+            created_at=job.created_at,
+            started_at=job.started_at,
+            finished_at=job.finished_at,
+            reason=job.reason,
+            detail=job.detail,
+            links=_job_links(job),
+        )
+
+
+def _progress(job: Job) -> float:
+    if job.state in FINISHED_STATES:
+        return 1.0
+    return job.processed / job.total if job.total else 0.0
+
+
+def _rate(job: Job) -> float | None:
+    if job.started_at is None or not job.processed:
+        return None
+    seconds = ((job.finished_at or datetime.now(UTC)) - job.started_at).total_seconds()
+    return round(job.processed / seconds, 2) if seconds > 0 else None
+
+
+def _job_links(job: Job) -> dict[str, str]:
+    here = f"/jobs/{job.id}"
+    return {
+        "self": here,
+        "results": f"{here}/results",
+        "results_csv": f"{here}/results?format=csv",
+        "results_ndjson": f"{here}/results?format=ndjson",
+    }
+
+
+class JobList(BaseModel):
+    """The newest jobs first; `next_cursor` leads to older ones."""
+
+    jobs: list[JobView]
+    next_cursor: str | None
+
+
+class PredictionView(BaseModel):
+    """One page's answer."""
+
+    model_config = _example(
+        id=_PREDICTION_ID,
+        job_id=_JOB_ID,
+        file="box-17/0042.jpg",
+        page=1,
+        status="succeeded",
+        predicted_class="handwritten",
+        confidence=0.9981,
+        probabilities={"handwritten": 0.9981, "printed": 0.0019},
+        needs_review=False,
+        model_version="3",
+        reason=None,
+        detail=None,
+        created_at="2026-11-23T10:00:09Z",
+        links={"self": f"/predictions/{_PREDICTION_ID}", "image": f"/predictions/{_PREDICTION_ID}/image"},
+    )
+
+    id: UUID
+    job_id: UUID | None
+    file: str
+    page: int
+    status: ItemStatus
+    predicted_class: PredictedClass | None
+    confidence: Probability | None
+    probabilities: dict[str, float] | None
+    needs_review: bool
+    model_version: str | None
+    reason: str | None
+    detail: str | None
+    created_at: datetime
+    links: dict[str, str]
+
+    @classmethod
+    def of(cls, row: Prediction) -> "PredictionView":
+        """The view of a row."""
+        return cls.model_validate(prediction_fields(row))
+
+
+def prediction_fields(row: Prediction) -> dict[str, Any]:
+    """A row as JSON-ready names and values, without the cost of validation: streams give a hundred thousand of them."""
+    answered = row.predicted_class is not None
+    return {
+        "id": str(row.id),
+        "job_id": str(row.job_id) if row.job_id else None,
+        "file": row.file,
+        "page": row.page,
+        "status": row.status.value,
+        "predicted_class": row.predicted_class,
+        "confidence": row.confidence,
+        "probabilities": {"handwritten": row.p_handwritten, "printed": row.p_printed} if answered else None,
+        "needs_review": row.needs_review,
+        "model_version": row.model_version,
+        "reason": row.reason,
+        "detail": row.detail,
+        "created_at": row.created_at.isoformat(),
+        "links": _prediction_links(row),
+    }
+
+
+def _prediction_links(row: Prediction) -> dict[str, str]:
+    here = f"/predictions/{row.id}"
+    links = {"self": here}
+    if row.predicted_class is not None:
+        links["image"] = f"{here}/image"
+    if row.has_cam:
+        links["gradcam"] = f"{here}/gradcam.png"
+    return links
+
+
+class ResultPage(BaseModel):
+    """A page of a job's results, in the order of its items; `next_cursor` leads to the rest."""
+
+    items: list[PredictionView]
+    next_cursor: str | None
+
+
+class PredictAnswer(BaseModel):
+    """The verdict on one image. The first five fields are the contract of the service that Penpress replaces."""
+
+    model_config = _example(
+        image_name="letter.jpg",
+        predicted_class="handwritten",
+        confidence=0.9981,
+        model_version="3",
+        model_info="Alias: prod",
+        id=_PREDICTION_ID,
+        probabilities={"handwritten": 0.9981, "printed": 0.0019},
+        needs_review=False,
+        pages=1,
+        links={"self": f"/predictions/{_PREDICTION_ID}", "image": f"/predictions/{_PREDICTION_ID}/image"},
+    )
+
+    image_name: str
+    predicted_class: PredictedClass
+    confidence: Probability
+    model_version: str
+    model_info: str
+    id: UUID
+    probabilities: dict[str, float]
+    needs_review: bool
+    pages: int = Field(description="Pages of the document; the answer is for the first. Send documents to /jobs for all.")
+    links: dict[str, str]
+
+
+class Health(BaseModel):
+    """Whether the service can answer. The four fields are the contract of the service that Penpress replaces."""
+
+    model_config = _example(status="healthy", model_status="loaded", model_version="3", model_info="Alias: prod")
+
+    status: Literal["healthy", "unhealthy"]
+    model_status: Literal["loaded", "not loaded"]
+    model_version: str | None
+    model_info: str
+    model_error: str | None = Field(None, description="Why the newest version could not be loaded, if it could not.")
+
+
+class Readiness(BaseModel):
+    """Whether each thing that the service needs is there: `ok`, or what is wrong."""
+
+    model_config = _example(ready=True, checks={"database": "ok", "redis": "ok", "model": "ok"})
+
+    ready: bool
+    checks: dict[str, str]
+
+
+class Liveness(BaseModel):
+    """The process answers."""
+
+    model_config = _example(status="alive")
+
+    status: Literal["alive"] = "alive"
+
+
+class LimitInfo(BaseModel):
+    """A limit, and the environment variable that sets it."""
+
+    value: int
+    unit: str
+    variable: str
+    description: str
+
+
+class Info(BaseModel):
+    """Versions and limits."""
+
+    model_config = _example(
+        name="penpress",
+        version="0.1.0",
+        versions={"python": "3.11.7", "onnxruntime": "1.32.0", "pillow": "13.0.0"},
+        model_version="3",
+        formats=["JPEG", "PNG", "TIFF", "PDF"],
+        limits={
+            "max_item_pixels": {
+                "value": 100000000,
+                "unit": "pixels",
+                "variable": "PENPRESS_MAX_ITEM_PIXELS",
+                "description": "Pixels of one page.",
+            }
+        },
+    )
+
+    name: str
+    version: str
+    versions: dict[str, str]
+    model_version: str | None
+    formats: list[str]
+    limits: dict[str, LimitInfo]

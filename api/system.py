@@ -1,0 +1,96 @@
+"""What operators and clients ask of the service itself: health, readiness, versions, limits."""
+
+import platform
+from collections.abc import Callable
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from api.deps import Services, ServicesDep
+from api.schemas import Health, Info, LimitInfo, Liveness, Readiness
+from inference.images import FORMATS
+from registry.current import LoadedModel
+from registry.errors import NoModel
+from store.settings import Settings
+
+router = APIRouter(tags=["system"])
+
+_PACKAGES = ("fastapi", "celery", "onnxruntime", "pillow", "pypdfium2", "sqlalchemy")
+_UNITS = {"_bytes": "bytes", "_pixels": "pixels", "_pages": "pages", "_items": "items", "_files": "files", "_dpi": "dpi"}
+
+
+@router.get("/health", summary="Health, as clients of the former service know it")
+def get_health(services: ServicesDep) -> Health:
+    """Always 200; `status` and `model_status` say how things are."""
+    model = _loaded(services)
+    return Health(
+        status="healthy" if model else "unhealthy",
+        model_status="loaded" if model else "not loaded",
+        model_version=model.version if model else None,
+        model_info="Alias: prod",
+        model_error=services.models.last_error,
+    )
+
+
+def _loaded(services: Services) -> LoadedModel | None:
+    try:
+        return services.models.get()
+    except NoModel:
+        return None
+
+
+@router.get("/livez", summary="Whether the process answers")
+async def get_livez() -> Liveness:
+    """200 as long as there is somebody to ask."""
+    return Liveness()
+
+
+@router.get("/readyz", summary="Whether the service can work", responses={503: {"model": Readiness}})
+def get_readyz(services: ServicesDep, response: Response) -> Readiness:
+    """200 when database, queue and model are all there, else 503 with what is missing."""
+    checks = {
+        "database": _check(services.database.ping),
+        "redis": _check(services.queue.ping),
+        "model": _check(services.models.get),
+    }
+    ready = all(result == "ok" for result in checks.values())
+    if not ready:
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    return Readiness(ready=ready, checks=checks)
+
+
+def _check(probe: Callable[[], Any]) -> str:
+    try:
+        probe()
+    except Exception as error:  # whatever it is, it is what is wrong
+        return f"{type(error).__name__}: {error}".splitlines()[0]
+    return "ok"
+
+
+@router.get("/info", summary="Versions and limits")
+def get_info(services: ServicesDep) -> Info:
+    """Every limit with the environment variable that sets it."""
+    model = _loaded(services)
+    return Info(
+        name="penpress",
+        version=version("penpress"),
+        versions={"python": platform.python_version(), **{package: version(package) for package in _PACKAGES}},
+        model_version=model.version if model else None,
+        formats=[*FORMATS, "PDF", "ZIP"],
+        limits=_limits(services.settings),
+    )
+
+
+def _limits(settings: Settings) -> dict[str, LimitInfo]:
+    return {
+        name: LimitInfo(
+            value=getattr(settings, name),
+            unit=next(unit for ending, unit in _UNITS.items() if name.endswith(ending)),
+            variable=f"PENPRESS_{name.upper()}",
+            description=field.description or "",
+        )
+        for name, field in Settings.model_fields.items()
+        if (name.startswith("max_") and name != "max_attempts") or name == "pdf_dpi"
+    }
