@@ -1,0 +1,164 @@
+"""The model in production, as one process holds it.
+
+A process that called `start` follows the alias: a new version is downloaded, verified, loaded and warmed up beside the old one,
+then swapped in between two calls of `get`. Whatever fails on the way leaves the old model in place. Of all processes on a
+machine one asks MLflow; the others read what it noted in the cache, so that they need not import MLflow at all.
+
+Make a `CurrentModel` before or after a fork, but start it and load from it after.
+"""
+
+import logging
+import os
+import threading
+import time
+import uuid
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+from inference.classifier import Classifier, Device
+from registry.cache import BundleCache, Pointer, manifest_sha256
+from registry.catalog import PROD, Catalog
+from registry.errors import NoModel, RegistryError
+
+__all__ = ["CurrentModel", "LoadedModel", "NoModel"]
+
+_KEPT_IN_MEMORY = 2
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A version of the registered model, warmed up."""
+
+    version: str
+    classifier: Classifier
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    bundle_sha256: str
+    model: LoadedModel
+
+
+class CurrentModel:
+    """The model that `alias` points to at `tracking_uri`. Safe to share between threads."""
+
+    def __init__(
+        self,
+        *,
+        tracking_uri: str,
+        cache_dir: Path,
+        device: Device = "auto",
+        threads: int = 1,
+        poll_seconds: float = 2.0,
+        alias: str = PROD,
+    ) -> None:
+        """Nothing is read, imported or started yet; `threads` are those of onnxruntime, for each model."""
+        self.last_error: str | None = None
+        self._catalog = Catalog(tracking_uri)
+        self._cache = BundleCache(cache_dir, tracking_uri, alias)
+        self._device, self._threads, self._poll_seconds, self._alias = device, threads, poll_seconds, alias
+        self._token = uuid.uuid4().hex
+        self._current: LoadedModel | None = None
+        self._loaded: OrderedDict[str, _Held] = OrderedDict()
+        self._loading = threading.Lock()
+        self._stopped = threading.Event()
+        self._follower: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Load the last version known to be in production from the disk, if there is one, and follow the alias from now on.
+
+        Never waits for the registry and never fails: what went wrong is in `last_error`.
+        """
+        self._stopped.clear()
+        known = self._cache.read_pointer()
+        if known is not None and self._cache.bundle(known.version) is not None:
+            self._follow(known)
+        self._follower = threading.Thread(target=self._run, name="model-follower", daemon=True)
+        self._follower.start()
+
+    def stop(self) -> None:
+        """Follow the alias no longer; the model stays loaded."""
+        self._stopped.set()
+        if self._follower is not None:
+            self._follower.join(timeout=self._poll_seconds + 10)
+
+    def get(self) -> LoadedModel:
+        """The model in production. Raises `NoModel` until the first one is loaded."""
+        current = self._current
+        if current is None:
+            raise NoModel(f"{NoModel.__doc__} {self.last_error or ''}".strip())
+        return current
+
+    def load(self, version: str) -> LoadedModel:
+        """A particular version: from memory (the last two), the disk or the registry.
+
+        Raises `NoSuchVersion`, `RegistryUnavailable`, a `BundleError` or a `ClassifierError`.
+        """
+        return self._load(version, bundle_sha256=None)
+
+    def resolve(self) -> str:
+        """Which version is in production now; while the registry is down, which one last was. Raises `NoModel`."""
+        try:
+            return self._learn().version
+        except RegistryError as error:
+            known = self._cache.read_pointer()
+            if known is None:
+                raise NoModel(f"{NoModel.__doc__} {error}") from error
+            return known.version
+
+    def _run(self) -> None:
+        while True:
+            self._follow()
+            if self._stopped.wait(self._poll_seconds):
+                return
+
+    def _follow(self, pointer: Pointer | None = None) -> None:
+        """Swap in the version in production, if it is not there already."""
+        try:
+            pointer = pointer or self._learn(leading=True)
+            self._current = self._load(pointer.version, bundle_sha256=pointer.bundle_sha256)
+            self.last_error = None
+        except Exception as error:  # the follower must outlive whatever a registry or a new graph does
+            self._note_failure(f"{type(error).__name__}: {error}")
+
+    def _note_failure(self, failure: str) -> None:
+        if failure != self.last_error:
+            _log.warning("The model in production could not be loaded: %s", failure)
+        self.last_error = failure
+
+    def _learn(self, *, leading: bool = False) -> Pointer:
+        """Which version is in production: from a note younger than two polls, else from MLflow.
+
+        With `leading`, a note of this process's own does not count: the process that asked last goes on asking.
+        """
+        writer = f"{self._token}-{os.getpid()}"
+        noted = self._cache.read_pointer()
+        if noted is not None and self._is_fresh(noted) and not (leading and noted.writer == writer):
+            return noted
+        found = self._catalog.aliased(self._alias)
+        pointer = Pointer(version=found.number, bundle_sha256=found.bundle_sha256, at=time.time(), writer=writer)
+        self._cache.write_pointer(pointer)
+        return pointer
+
+    def _is_fresh(self, pointer: Pointer) -> bool:
+        return 0 <= time.time() - pointer.at < 2 * self._poll_seconds
+
+    def _load(self, version: str, *, bundle_sha256: str | None) -> LoadedModel:
+        with self._loading:
+            held = self._loaded.get(version)
+            if held is None or bundle_sha256 not in (None, held.bundle_sha256):
+                held = self._loaded[version] = self._load_from_disk(version, bundle_sha256)
+            self._loaded.move_to_end(version)
+            while len(self._loaded) > _KEPT_IN_MEMORY:
+                self._loaded.popitem(last=False)
+            return held.model
+
+    def _load_from_disk(self, version: str, bundle_sha256: str | None) -> _Held:
+        bundle = self._cache.bundle(version, bundle_sha256=bundle_sha256)
+        if bundle is None:
+            bundle = self._cache.add(version, lambda destination: self._catalog.download(version, destination))
+        classifier = Classifier(bundle, device=self._device, threads=self._threads)
+        classifier.warm_up()
+        return _Held(manifest_sha256(bundle), LoadedModel(version, classifier))

@@ -1,0 +1,71 @@
+"""MobileNetV2 (Sandler et al. 2018) as it is trained here and as it is served.
+
+The network ends in global average pooling and one linear layer. For such a network Grad-CAM equals the class activation map
+(Selvaraju et al. 2017, appendix A), so that the map is one 1 x 1 convolution with the head's weights on the last feature map.
+"""
+
+import copy
+from pathlib import Path
+from typing import cast
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torchvision.models import MobileNet_V2_Weights, MobileNetV2, mobilenet_v2
+
+FEATURES = 1280
+_MEAN = (0.485, 0.456, 0.406)
+_STANDARD_DEVIATION = (0.229, 0.224, 0.225)
+_WHITE = 255.0
+
+
+def load_imagenet_network(weights: Path | None) -> MobileNetV2:
+    """MobileNetV2 with ImageNet weights, from a safetensors file with torchvision's keys or by torchvision's download."""
+    if weights is None:
+        return mobilenet_v2(weights=MobileNet_V2_Weights.IMAGENET1K_V2).eval()
+    network = mobilenet_v2()
+    network.load_state_dict(load_file(weights), strict=True)
+    return network.eval()
+
+
+class ServingModel(nn.Module):
+    """The network with its input and output as bundles have them. BatchNorm stays in evaluation mode."""
+
+    def __init__(self, network: MobileNetV2, classes: int) -> None:
+        """Takes the trunk of `network`, copied; the head starts at zero."""
+        super().__init__()
+        self.trunk = copy.deepcopy(network.features)
+        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1) * _WHITE)
+        _fold_scale(cast(nn.Conv2d, self.trunk[0][0]))
+        self.head = nn.Conv2d(FEATURES, classes, kernel_size=1, bias=False)
+        self.bias = nn.Parameter(torch.zeros(classes))
+        nn.init.zeros_(self.head.weight)
+        self.eval()
+
+    def set_head(self, weight: Tensor, bias: Tensor) -> None:
+        """Put in a linear layer of classes x features."""
+        with torch.no_grad():
+            self.head.weight.copy_(weight[:, :, None, None])
+            self.bias.copy_(bias)
+
+    def feature_map(self, pixels: Tensor) -> Tensor:
+        """uint8 pixels, n x height x width x 3, RGB, to the last feature map, n x 1280 x h x w."""
+        centred = pixels.permute(0, 3, 1, 2).float() - self.mean
+        return cast(Tensor, self.trunk(centred))
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """`logits` (n x classes) and `cam` (n x classes x h x w), the share of each place in the logit, not negative."""
+        contributions = self.head(self.feature_map(pixels))
+        logits = contributions.mean(dim=(2, 3)) + self.bias
+        places = contributions.shape[2] * contributions.shape[3]
+        return logits, torch.relu(contributions) / places
+
+
+def _fold_scale(convolution: nn.Conv2d) -> None:
+    """Move the division by 255 and by the standard deviation into the first weights: the graph has less to do per pixel.
+
+    The mean cannot move into a bias: the convolution pads with zeros, which must go on meaning the mean colour.
+    """
+    scale = torch.tensor(_STANDARD_DEVIATION).view(1, 3, 1, 1) * _WHITE
+    with torch.no_grad():
+        convolution.weight.div_(scale)
