@@ -11,7 +11,7 @@ from typing import TextIO
 
 from penpress.client import Client, Job
 from penpress.errors import CannotWrite, NothingToDo, Unreachable
-from penpress.output import TABLE_ROWS, Format, csv_lines, jsonl_lines, write_table
+from penpress.output import TABLE_ROWS, Format, csv_rows, jsonl_lines, write_table
 from penpress.progress import classification_meter, upload_meter
 from penpress.results import Result, Tally
 from penpress.sources import Sources
@@ -42,7 +42,7 @@ def _write(results: Iterator[Result], output: Format, stream: TextIO) -> list[Re
         first = list(islice(results, TABLE_ROWS))
         deque(results, maxlen=0)
         return first
-    stream.writelines(csv_lines(results) if output is Format.CSV else jsonl_lines(results))
+    stream.writelines(csv_rows(results) if output is Format.CSV else jsonl_lines(results))
     return []
 
 

@@ -50,23 +50,18 @@ def classify_locally(
     items: list[LocalItem], model: LocalModel, settings: Settings, on_progress: Callable[[int], None]
 ) -> Iterator[Result]:
     """The results in the order of the items; `on_progress` is told how many items are done."""
-    limits = ImageLimits(
-        max_bytes=settings.max_item_bytes,
-        max_pixels=settings.max_item_pixels,
-        max_pages=settings.max_pages,
-        pdf_dpi=settings.pdf_dpi,
-    )
+    limits = ImageLimits(**settings.image_limits)
     make_worker = partial(LocalWorker, model, limits, device=settings.device, threads=settings.worker_threads)
     try:
-        for done, results in enumerate(classify_items(items, make_worker, partial(_lost, model)), start=1):
+        for done, results in enumerate(classify_items(items, make_worker, _lost), start=1):
             on_progress(done)
             yield from results
     except ClassifierError as error:
         raise NoModel(f"The model cannot be run: {str(error) or type(error).__doc__}") from error
 
 
-def _lost(model: LocalModel, item: LocalItem) -> Result:
-    return unclassified(item, model, "worker_lost", "The process that read this item was killed by it.")
+def _lost(item: LocalItem) -> Result:
+    return unclassified(item, "worker_lost", "The process that read this item was killed by it.")
 
 
 def _zip_items(path: Path, settings: Settings) -> Iterator[LocalItem]:

@@ -44,13 +44,13 @@ class LocalWorker:
         """A result for each page of `item`, at least one; an item that cannot be read is a result too."""
         if item.refusal is not None:
             status = "skipped" if item.refusal.is_junk else "failed"
-            return [unclassified(item, self._model, item.refusal.reason, item.refusal.detail, status=status)]
+            return [unclassified(item, item.refusal.reason, item.refusal.detail, status=status)]
         try:
             data = self._read(item)
         except OSError as error:
-            return [unclassified(item, self._model, "unreadable_file", f"The file cannot be read: {error.strerror}.")]
+            return [unclassified(item, "unreadable_file", f"The file cannot be read: {error.strerror}.")]
         except (ArchiveError, ImageError) as error:
-            return [unclassified(item, self._model, error.reason, str(error))]
+            return [unclassified(item, error.reason, str(error))]
         pages = prepare_pages(data, self._limits, self._classifier.spec)
         return [self._result(item, answer) for page in pages for answer in classify_pages(self._classifier, [page])]
 
@@ -65,7 +65,7 @@ class LocalWorker:
     def _result(self, item: LocalItem, answer: Answer) -> Result:
         verdict = answer.result
         if isinstance(verdict, ImageError):
-            return unclassified(item, self._model, verdict.reason, str(verdict), page=answer.page)
+            return unclassified(item, verdict.reason, str(verdict), page=answer.page)
         return Result(
             file=item.name,
             page=answer.page,
@@ -80,10 +80,8 @@ class LocalWorker:
         )
 
 
-def unclassified(
-    item: LocalItem, model: LocalModel, reason: str, detail: str, *, page: int = 1, status: str = "failed"
-) -> Result:
-    """The result of a page that the model never saw."""
+def unclassified(item: LocalItem, reason: str, detail: str, *, page: int = 1, status: str = "failed") -> Result:
+    """The result of a page that no model saw."""
     return Result(
         file=item.name,
         page=page,
@@ -92,7 +90,7 @@ def unclassified(
         confidence=None,
         probabilities=None,
         needs_review=False,
-        model_version=model.version,
+        model_version=None,
         reason=reason,
         detail=detail,
     )

@@ -1,7 +1,5 @@
 """Results as a table, CSV or JSON Lines. A table is for people: it shows the first rows and says how many more there are."""
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
@@ -15,7 +13,6 @@ from penpress.errors import UnknownFormat
 from penpress.results import Result
 
 TABLE_ROWS = 50
-CSV_COLUMNS = ("FILE", "PAGE", "CLASS", "CONFIDENCE", "P_HANDWRITTEN", "P_PRINTED", "MODEL_VERSION", "STATUS", "REASON")
 
 
 class Format(StrEnum):
@@ -43,36 +40,31 @@ def choose_format(asked: Format | None, out: Path | None, *, is_terminal: bool) 
     return Format.TABLE if is_terminal else Format.CSV
 
 
-def csv_lines(results: Iterable[Result]) -> Iterator[str]:
-    """The header and one line per result, as the service streams them."""
-    yield _csv_line(CSV_COLUMNS)
+def csv_rows(results: Iterable[Result]) -> Iterator[str]:
+    """The header and one line per result, in the very format that the service streams."""
+    from api.results_format import csv_header, csv_lines, csv_row  # late: it imports the database's models
+
+    yield csv_header()
     for result in results:
         probabilities = result["probabilities"] or {}
-        yield _csv_line(
-            (
-                result["file"],
-                result["page"],
-                result["predicted_class"],
-                result["confidence"],
-                probabilities.get("handwritten"),
-                probabilities.get("printed"),
-                result["model_version"],
-                result["status"],
-                result["reason"],
-            )
+        row = csv_row(
+            file=result["file"],
+            page=result["page"],
+            predicted_class=result["predicted_class"],
+            confidence=result["confidence"],
+            p_handwritten=probabilities.get("handwritten"),
+            p_printed=probabilities.get("printed"),
+            model_version=result["model_version"],
+            status=result["status"],
+            reason=result["reason"],
         )
+        yield csv_lines([row])
 
 
 def jsonl_lines(results: Iterable[Result]) -> Iterator[str]:
     """One JSON object per line."""
     for result in results:
         yield json.dumps(result, ensure_ascii=False) + "\n"
-
-
-def _csv_line(values: Iterable[object]) -> str:
-    line = io.StringIO()
-    csv.writer(line).writerow(values)
-    return line.getvalue()
 
 
 def write_table(results: list[Result], total: int, stream: TextIO) -> None:
@@ -92,9 +84,8 @@ def write_table(results: list[Result], total: int, stream: TextIO) -> None:
 
 
 def _cells(result: Result) -> tuple[str, str, str, str, str]:
-    page = "" if result["page"] is None else str(result["page"])
     confidence = "" if result["confidence"] is None else f"{result['confidence']:.3f}"
-    return result["file"], page, result["predicted_class"] or "", confidence, _remark(result)
+    return result["file"], str(result["page"]), result["predicted_class"] or "", confidence, _remark(result)
 
 
 def _remark(result: Result) -> str:

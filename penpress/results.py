@@ -9,7 +9,7 @@ class Result(TypedDict):
     """One page's answer; pages count from 1. What failed has no class, but a `reason` (stable) and a `detail` (a sentence)."""
 
     file: str
-    page: int | None
+    page: int
     status: str
     predicted_class: str | None
     confidence: float | None
