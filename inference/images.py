@@ -25,7 +25,7 @@ from inference.errors import (
     TruncatedImage,
 )
 
-FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "JPEG2000", "WEBP", "GIF", "BMP")
+FORMATS = ("JPEG", "PNG", "TIFF", "JPEG2000", "WEBP", "GIF", "BMP")
 
 # Pillow's own bomb check warns at half its limit and errs at twice; ours is exact, and made before decoding.
 Image.MAX_IMAGE_PIXELS = None
@@ -95,7 +95,7 @@ class _Raster:
             if self.page_count > 1:
                 self._image.seek(number - 1)
             self._refuse_too_many_pixels()
-            if at_least and self._image.format in ("JPEG", "MPO"):
+            if at_least and self._image.format in ("JPEG", "MPO"):  # an MPO is a JPEG with more pictures behind the first
                 longest = max(at_least)  # the page may lie on its side until EXIF is applied
                 self._image.draft("RGB", (longest, longest))
             self._image.load()

@@ -1,0 +1,70 @@
+"""A model that a test can predict: dark pages are handwritten, light ones printed, and mid-grey ones doubtful.
+
+It has the inputs and outputs of the real graph, and runs in a tenth of a millisecond.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from inference.bundle import InputSpec, Manifest, file_sha256
+
+HEIGHT, WIDTH = 64, 256
+REVIEW_THRESHOLD = 0.9
+_STRIDE = 32
+
+
+def write_tiny_bundle(directory: Path, *, name: str = "tiny", review_threshold: float = REVIEW_THRESHOLD) -> Path:
+    """Write a valid bundle into `directory` and return it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    onnx.save(_graph(), directory / "model.onnx")
+    manifest = Manifest(
+        name=name,
+        labels=("handwritten", "printed"),
+        input=InputSpec(height=HEIGHT, width=WIDTH),
+        temperature=1.0,
+        review_threshold=review_threshold,
+        serve="model.onnx",
+        files={"model.onnx": file_sha256(directory / "model.onnx")},
+        created_at="2026-11-23T00:00:00+00:00",
+    )
+    (directory / "bundle.json").write_text(manifest.model_dump_json(indent=2))
+    return directory
+
+
+def _graph() -> onnx.ModelProto:
+    """logits = ±20 · (mean − 0.5), where the mean is that of the pixels, 0 to 1."""
+    weight = np.zeros((2, 3, 1, 1), dtype=np.float32)
+    weight[0], weight[1] = -20.0 / 3, 20.0 / 3
+    bias = np.array([10.0, -10.0], dtype=np.float32)
+    shape = [HEIGHT // _STRIDE, WIDTH // _STRIDE]
+    nodes = [
+        helper.make_node("Cast", ["pixels"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("Div", ["float", "white"], ["scaled"]),
+        helper.make_node("Transpose", ["scaled"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("AveragePool", ["planes"], ["features"], kernel_shape=[_STRIDE] * 2, strides=[_STRIDE] * 2),
+        helper.make_node("Conv", ["features", "weight", "bias"], ["scores"]),
+        helper.make_node("Relu", ["scores"], ["positive"]),
+        helper.make_node("Div", ["positive", "places"], ["cam"]),
+        helper.make_node("GlobalAveragePool", ["scores"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["logits"]),
+    ]
+    constants = {
+        "white": np.array(255.0, dtype=np.float32),
+        "places": np.array(shape[0] * shape[1], dtype=np.float32),
+        "weight": weight,
+        "bias": bias,
+    }
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["n", HEIGHT, WIDTH, 3])],
+        [
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 2]),
+            helper.make_tensor_value_info("cam", TensorProto.FLOAT, ["n", 2, *shape]),
+        ],
+        [numpy_helper.from_array(value, key) for key, value in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)

@@ -1,0 +1,75 @@
+"""A worker's runtime without Celery: its messages are kept, and carried by hand."""
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import pytest
+
+from store import jobs
+from store.blobs import Blobs, new_key
+from store.database import Database
+from store.jobs import NewUpload
+from store.models import GradcamPolicy
+from store.settings import Settings
+from worker.classify import classify_chunk
+from worker.plan import plan_job
+from worker.runtime import Runtime
+
+
+class HandQueue:
+    """Keeps messages instead of sending them."""
+
+    def __init__(self) -> None:
+        self.plans: list[uuid.UUID] = []
+        self.chunks: list[uuid.UUID] = []
+
+    def plan_jobs(self, job_ids: Iterable[uuid.UUID]) -> None:
+        self.plans += job_ids
+
+    def classify_chunks(self, chunk_ids: Iterable[uuid.UUID]) -> None:
+        self.chunks += chunk_ids
+
+    def backlog(self) -> int:
+        return len(self.chunks)
+
+
+@pytest.fixture
+def hand_queue() -> HandQueue:
+    return HandQueue()
+
+
+@pytest.fixture
+def runtime(settings: Settings, database: Database, hand_queue: HandQueue) -> Iterator[Runtime]:
+    made = Runtime.from_settings(settings.model_copy(update={"chunk_items": 2}))
+    object.__setattr__(made, "queue", hand_queue)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def submit(runtime: Runtime) -> Callable[..., uuid.UUID]:
+    """Make a queued job out of files: name → bytes; a name that ends in .zip is an archive."""
+
+    def submit(files: Mapping[str, bytes], *, gradcam: GradcamPolicy = GradcamPolicy.REVIEW, threshold: float | None = None) -> uuid.UUID:
+        blobs = Blobs(runtime.settings.blobs)
+        uploads = []
+        for name, data in files.items():
+            key = new_key()
+            blobs.write(key, data)
+            uploads.append(NewUpload(name=name, is_archive=name.endswith(".zip"), blob_key=key, size_bytes=len(data)))
+        with runtime.database.transaction() as session:
+            return jobs.create_job(session, name="test", uploads=uploads, gradcam=gradcam, review_threshold=threshold).id
+
+    return submit
+
+
+@pytest.fixture
+def carry(runtime: Runtime, hand_queue: HandQueue) -> Callable[[uuid.UUID], None]:
+    """Plan a job and classify its chunks."""
+
+    def carry(job_id: uuid.UUID) -> None:
+        plan_job(runtime, job_id)
+        while hand_queue.chunks:
+            classify_chunk(runtime, hand_queue.chunks.pop(0))
+
+    return carry
