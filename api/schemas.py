@@ -15,6 +15,56 @@ PredictedClass = Literal["handwritten", "printed"]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
+_JOB: dict[str, Any] = {
+    "id": _JOB_ID,
+    "name": "box-17.zip",
+    "state": "running",
+    "model_version": "3",
+    "review_threshold": 0.93,
+    "gradcam": "review",
+    "counts": {
+        "total": 2000,
+        "processed": 640,
+        "succeeded": 638,
+        "failed": 1,
+        "skipped": 1,
+        "handwritten": 401,
+        "printed": 237,
+        "needs_review": 9,
+    },
+    "progress": 0.32,
+    "images_per_second": 71.4,
+    "created_at": "2026-11-23T10:00:00Z",
+    "started_at": "2026-11-23T10:00:01Z",
+    "finished_at": None,
+    "reason": None,
+    "detail": None,
+    "links": {
+        "self": f"/jobs/{_JOB_ID}",
+        "results": f"/jobs/{_JOB_ID}/results",
+        "results_csv": f"/jobs/{_JOB_ID}/results?format=csv",
+        "results_ndjson": f"/jobs/{_JOB_ID}/results?format=ndjson",
+    },
+}
+
+_PREDICTION: dict[str, Any] = {
+    "id": _PREDICTION_ID,
+    "job_id": _JOB_ID,
+    "file": "box-17/0042.jpg",
+    "page": 1,
+    "status": "succeeded",
+    "predicted_class": "handwritten",
+    "confidence": 0.9981,
+    "probabilities": {"handwritten": 0.9981, "printed": 0.0019},
+    "needs_review": False,
+    "model_version": "3",
+    "reason": None,
+    "detail": None,
+    "created_at": "2026-11-23T10:00:09Z",
+    "links": {"self": f"/predictions/{_PREDICTION_ID}", "image": f"/predictions/{_PREDICTION_ID}/image"},
+}
+
+
 def _example(**values: Any) -> ConfigDict:
     return ConfigDict(json_schema_extra={"example": values}, protected_namespaces=())
 
@@ -35,37 +85,7 @@ class Counts(BaseModel):
 class JobView(BaseModel):
     """A job and how far it is."""
 
-    model_config = _example(
-        id=_JOB_ID,
-        name="box-17.zip",
-        state="running",
-        model_version="3",
-        review_threshold=0.93,
-        gradcam="review",
-        counts={
-            "total": 2000,
-            "processed": 640,
-            "succeeded": 638,
-            "failed": 1,
-            "skipped": 1,
-            "handwritten": 401,
-            "printed": 237,
-            "needs_review": 9,
-        },
-        progress=0.32,
-        images_per_second=71.4,
-        created_at="2026-11-23T10:00:00Z",
-        started_at="2026-11-23T10:00:01Z",
-        finished_at=None,
-        reason=None,
-        detail=None,
-        links={
-            "self": f"/jobs/{_JOB_ID}",
-            "results": f"/jobs/{_JOB_ID}/results",
-            "results_csv": f"/jobs/{_JOB_ID}/results?format=csv",
-            "results_ndjson": f"/jobs/{_JOB_ID}/results?format=ndjson",
-        },
-    )
+    model_config = _example(**_JOB)
 
     id: UUID
     name: str
@@ -136,6 +156,8 @@ def _job_links(job: Job) -> dict[str, str]:
 class JobList(BaseModel):
     """The newest jobs first; `next_cursor` leads to older ones."""
 
+    model_config = _example(jobs=[_JOB], next_cursor=_JOB_ID)
+
     jobs: list[JobView]
     next_cursor: str | None
 
@@ -143,22 +165,7 @@ class JobList(BaseModel):
 class PredictionView(BaseModel):
     """One page's answer."""
 
-    model_config = _example(
-        id=_PREDICTION_ID,
-        job_id=_JOB_ID,
-        file="box-17/0042.jpg",
-        page=1,
-        status="succeeded",
-        predicted_class="handwritten",
-        confidence=0.9981,
-        probabilities={"handwritten": 0.9981, "printed": 0.0019},
-        needs_review=False,
-        model_version="3",
-        reason=None,
-        detail=None,
-        created_at="2026-11-23T10:00:09Z",
-        links={"self": f"/predictions/{_PREDICTION_ID}", "image": f"/predictions/{_PREDICTION_ID}/image"},
-    )
+    model_config = _example(**_PREDICTION)
 
     id: UUID
     job_id: UUID | None
@@ -214,6 +221,8 @@ def _prediction_links(row: Prediction) -> dict[str, str]:
 
 class ResultPage(BaseModel):
     """A page of a job's results, in the order of its items; `next_cursor` leads to the rest."""
+
+    model_config = _example(items=[_PREDICTION], next_cursor="NDI6MQ==")
 
     items: list[PredictionView]
     next_cursor: str | None

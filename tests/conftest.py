@@ -1,4 +1,4 @@
-"""Real services for the tests: one Postgres and one Redis for the session, a migrated database, a model that can be predicted."""
+"""Real services for the tests: one Postgres and one Redis for the session, a migrated database, a predictable model."""
 
 import os
 from collections.abc import Iterator

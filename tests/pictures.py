@@ -40,7 +40,8 @@ def zip_of(entries: dict[str, bytes], *, compression: int = zipfile.ZIP_STORED) 
 def claimed_png(width: int, height: int) -> bytes:
     """A few bytes that claim to be a 1-bit PNG of any size: the header of a decompression bomb."""
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + _png_chunk(b"IHDR", header) + _png_chunk(b"IDAT", zlib.compress(b"")) + _png_chunk(b"IEND", b"")
+    chunks = (_png_chunk(b"IHDR", header), _png_chunk(b"IDAT", zlib.compress(b"")), _png_chunk(b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 def _png_chunk(kind: bytes, data: bytes) -> bytes:

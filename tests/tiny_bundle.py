@@ -35,7 +35,7 @@ def write_tiny_bundle(directory: Path, *, name: str = "tiny", review_threshold: 
 
 
 def _graph() -> onnx.ModelProto:
-    """logits = ±20 · (mean − 0.5), where the mean is that of the pixels, 0 to 1."""
+    """The logits are -20 and +20 times (mean - 0.5), where the mean is that of the pixels, 0 to 1."""
     weight = np.zeros((2, 3, 1, 1), dtype=np.float32)
     weight[0], weight[1] = -20.0 / 3, 20.0 / 3
     bias = np.array([10.0, -10.0], dtype=np.float32)

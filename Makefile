@@ -1,0 +1,76 @@
+# Everything a newcomer needs. `make` alone lists it.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+PYTHON ?= python3
+SAMPLES ?= samples/images
+DATA ?= ../shared/data
+VENV := .venv
+BIN := $(VENV)/bin
+PENPRESS := $(BIN)/penpress
+export PENPRESS_HOME ?= $(CURDIR)/.penpress
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(VENV)/.serve ## Start everything, classify the samples (or SAMPLES=path), show the results; it keeps running
+	@$(PENPRESS) up --detach
+	@$(PENPRESS) classify $(SAMPLES) --format table
+	@$(PENPRESS) status
+	@echo "Stop it with: make stop"
+
+.PHONY: up
+up: $(VENV)/.serve ## Start everything in the foreground; Ctrl-C stops it
+	@$(PENPRESS) up
+
+.PHONY: stop
+stop: $(VENV)/.serve ## Stop what `make demo` left running
+	@$(PENPRESS) down
+
+.PHONY: test
+test: check ## Run all checks and tests
+	$(BIN)/python -m pytest
+
+.PHONY: check
+check: $(VENV)/.dev ## Run the checks alone: format, lint, types, direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: bench
+bench: $(VENV)/.dev ## Measure the batch path and /predict/ against a plain loop (DATA=folder of images)
+	$(BIN)/python -m benchmarks.throughput --data $(DATA)
+
+.PHONY: train
+train: $(VENV)/.dev ## Train the model that ships, from DATA
+	$(BIN)/python -m training --data $(DATA)/lines --weights $(DATA)/weights/mobilenet_v2_imagenet.safetensors --out build/bundle
+
+.PHONY: lock
+lock: $(VENV)/.uv ## Resolve the pinned requirements anew
+	$(COMPILE) -o requirements/serve.txt
+	$(COMPILE) -c requirements/serve.txt --extra training -o requirements/training.txt
+	$(COMPILE) -c requirements/training.txt --extra training --group dev -o requirements/dev.txt
+
+.PHONY: clean
+clean: ## Remove the environment and caches; a running demo's data in .penpress stays
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+UV := $(BIN)/uv
+COMPILE = $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
+
+$(VENV)/.uv: requirements/uv.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/uv.txt
+	@touch $@
+
+# The service alone; without torch.
+$(VENV)/.serve: $(VENV)/.uv requirements/serve.txt pyproject.toml
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements/serve.txt
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.serve requirements/dev.txt
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements/dev.txt
+	@touch $@

@@ -1,0 +1,115 @@
+import csv
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.results_format import CSV_COLUMNS, safe_cell
+from tests.pictures import DARK, GREY, LIGHT, png
+
+Finished = Callable[..., dict[str, Any]]
+
+FILES = {"a.png": png(DARK), "b.png": png(LIGHT), "c.png": png(GREY), "d.png": b"nothing", "=cmd.png": png(DARK)}
+
+
+@pytest.fixture
+def job(finished: Finished) -> dict[str, Any]:
+    return finished(FILES)
+
+
+def files(client: TestClient, job: dict[str, Any], **query: Any) -> list[str]:
+    return [item["file"] for item in client.get(job["links"]["results"], params=query).json()["items"]]
+
+
+def test_results_come_in_the_order_of_the_items(client: TestClient, job: dict[str, Any]) -> None:
+    assert files(client, job) == list(FILES)
+
+
+def test_pages_join_without_gap_or_overlap(client: TestClient, job: dict[str, Any]) -> None:
+    seen, cursor = [], None
+    while True:
+        page = client.get(job["links"]["results"], params={"limit": 2} | ({"cursor": cursor} if cursor else {})).json()
+        seen += [item["file"] for item in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert seen == list(FILES)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"class": "handwritten"}, ["a.png", "=cmd.png"]),
+        ({"class": "printed", "max_confidence": 0.9}, ["c.png"]),
+        ({"status": "failed"}, ["d.png"]),
+        ({"status": "succeeded", "min_confidence": 0.9}, ["a.png", "b.png", "=cmd.png"]),
+        ({"needs_review": "true"}, ["c.png"]),
+    ],
+)
+def test_filters_by_class_state_and_confidence(
+    client: TestClient, job: dict[str, Any], query: dict[str, Any], expected: list[str]
+) -> None:
+    assert files(client, job, **query) == expected
+    streamed = client.get(job["links"]["results_ndjson"], params={"format": "ndjson"} | query).text
+    assert [json.loads(line)["file"] for line in streamed.splitlines()] == expected
+
+
+def test_csv_has_the_promised_columns_and_every_row(client: TestClient, job: dict[str, Any]) -> None:
+    answer = client.get(job["links"]["results_csv"])
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert tuple(rows[0]) == CSV_COLUMNS
+    assert (
+        *("FILE", "PAGE", "CLASS", "CONFIDENCE", "P_HANDWRITTEN", "P_PRINTED"),
+        *("MODEL_VERSION", "STATUS", "REASON"),
+    ) == CSV_COLUMNS
+    assert [row["FILE"] for row in rows] == ["a.png", "b.png", "c.png", "d.png", "'=cmd.png"]
+    assert rows[3] | {} == dict.fromkeys(CSV_COLUMNS, "") | {
+        "FILE": "d.png",
+        "PAGE": "1",
+        "STATUS": "failed",
+        "REASON": "not_an_image",
+    }
+    assert float(rows[0]["P_HANDWRITTEN"]) == float(rows[0]["CONFIDENCE"])
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_no_cell_is_a_formula(start: str) -> None:
+    assert safe_cell(f"{start}SUM(A1)").startswith("'")
+    assert safe_cell("plain.png") == "plain.png"
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("text/csv", "text/csv"),
+        ("application/x-ndjson", "application/x-ndjson"),
+        ("text/html, text/csv;q=0.9", "text/csv"),
+        ("*/*", "application/json"),
+    ],
+)
+def test_accept_chooses_the_form(client: TestClient, job: dict[str, Any], accept: str, media_type: str) -> None:
+    answer = client.get(job["links"]["results"], headers={"Accept": accept})
+    assert answer.headers["content-type"].startswith(media_type)
+
+
+def test_format_beats_accept(client: TestClient, job: dict[str, Any]) -> None:
+    answer = client.get(job["links"]["results_csv"], headers={"Accept": "application/x-ndjson"})
+    assert answer.headers["content-type"].startswith("text/csv")
+
+
+def test_needs_review_is_in_every_result(client: TestClient, job: dict[str, Any]) -> None:
+    assert all("needs_review" in item for item in client.get(job["links"]["results"]).json()["items"])
+
+
+@pytest.mark.parametrize("query", [{"class": "typed"}, {"limit": 0}, {"format": "xml"}, {"min_confidence": 2}, {"clas": "x"}])
+def test_a_bad_query_is_refused(client: TestClient, job: dict[str, Any], query: dict[str, Any]) -> None:
+    answer = client.get(job["links"]["self"] + "/results", params=query)
+    assert (answer.status_code, answer.json()["reason"]) == (422, "invalid_request")
+
+
+def test_a_foreign_cursor_is_refused(client: TestClient, job: dict[str, Any]) -> None:
+    assert client.get(job["links"]["results"], params={"cursor": "!!"}).json()["reason"] == "bad_cursor"
