@@ -1,0 +1,1 @@
+"""The speed claims, each reproducible by one command."""

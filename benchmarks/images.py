@@ -1,0 +1,28 @@
+"""The images that the benchmarks run on: real lines where they are there, else the samples that ship."""
+
+import io
+import random
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+_SAMPLES = Path("samples/images")
+
+
+def read_images(data: Path, count: int, *, seed: int = 0) -> list[bytes]:
+    """`count` images below `data`, in random order and repeated where there are fewer; into memory."""
+    folder = data if data.is_dir() else _SAMPLES
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in {".jpg", ".png"})
+    if not paths:
+        raise SystemExit(f"There are no JPEG or PNG images in {folder}.")
+    random.Random(seed).shuffle(paths)  # noqa: S311  # an order, not a secret
+    return [paths[number % len(paths)].read_bytes() for number in range(count)]
+
+
+def zipped(images: Sequence[bytes]) -> bytes:
+    """The images as one zip, stored."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for number, image in enumerate(images):
+            archive.writestr(f"{number:06d}.jpg", image)
+    return file.getvalue()

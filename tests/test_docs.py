@@ -1,0 +1,52 @@
+"""The documents tell the truth: settings, commands, message names, endpoints."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from store.queue import task_names
+from store.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+MARKDOWN = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+def settings_table() -> str:
+    """The table that docs/settings.md must hold."""
+    rows = ["| variable | default | what it is |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        variable = field.validation_alias or f"PENPRESS_{name.upper()}"
+        default = "" if field.default is None else f"`{field.default}`"
+        rows.append(f"| `{variable}` | {default} | {field.description} |")
+    return "\n".join(rows)
+
+
+def test_the_settings_table_is_the_settings_page() -> None:
+    assert settings_table() in (ROOT / "docs/settings.md").read_text()
+
+
+def test_every_message_name_is_documented() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    assert [name for name in task_names() if f"`{name}`" not in text] == []
+
+
+def test_every_make_target_that_the_documents_name_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {name for path in MARKDOWN for name in re.findall(r"`make ([a-z-]+)", path.read_text())}
+    assert named <= targets
+
+
+def test_every_penpress_command_that_the_documents_name_exists() -> None:
+    named = {name for path in MARKDOWN for name in re.findall(r"penpress ([a-z]+)\b(?=[^\n]*`| *\\?$)", path.read_text())}
+    shown = subprocess.run([sys.executable, "-m", "penpress", "--help"], capture_output=True, text=True, check=True).stdout
+    for name in named & {"up", "down", "status", "classify", "jobs", "train", "registry", "keys"}:
+        assert re.search(rf"\b{name}\b", shown), name
+
+
+@pytest.mark.parametrize("path", MARKDOWN, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_relative_link_leads_somewhere(path: Path) -> None:
+    links = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", path.read_text())
+    assert [link for link in links if not (path.parent / link).exists()] == []
