@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, HttpUrl
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -26,9 +26,6 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address that the API listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on; 0 picks a free one.")
-    public_url: HttpUrl | None = Field(
-        None, description="Address that links in answers start with; unset: as the client asked."
-    )
 
     worker_processes: int | None = Field(None, ge=1, description="Processes of one worker; unset: one per core.")
     worker_threads: int = Field(1, ge=1, description="onnxruntime threads in each worker process.")

@@ -17,6 +17,8 @@ from store.database import Database
 from store.settings import Settings
 from tests.tiny_bundle import write_tiny_bundle
 
+pytest_plugins = ["tests.service_fixtures"]
+
 _TABLES = "predictions, chunks, uploads, jobs"
 
 
