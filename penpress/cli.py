@@ -61,7 +61,7 @@ def up(
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes; by default one per core.")] = None,
 ) -> None:
     """Start everything on this machine: Postgres, Redis, the API and a worker."""
-    from penpress.status import show_ready, show_starting, show_stopping
+    from penpress.status import Terminal
     from penpress.up import Up
 
     settings = _settings()
@@ -71,8 +71,7 @@ def up(
         port=settings.port if port is None else port,
         processes=workers,
     )
-    show_starting(run.home)
-    run.run(lambda url: show_ready(run, url), show_stopping)
+    run.run(Terminal())
 
 
 @app.command()

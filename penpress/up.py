@@ -1,7 +1,8 @@
 """`penpress up`: everything on one machine, in one process tree, until Ctrl-C or SIGTERM.
 
-What needs nothing starts at once; only the migrations wait for Postgres, and the sweep for the migrations. The API and the
-worker import their libraries while Postgres makes its cluster, and connect when there is something to connect to.
+What needs nothing starts at once: the API imports its libraries while Postgres makes its cluster, and connects when there is
+something to connect to. Only the migrations wait for Postgres, the worker for Redis, and the sweep, which nobody misses at
+first, for all the others.
 """
 
 import errno
@@ -11,10 +12,11 @@ import socket
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from penpress.embedded_postgres import postgres_service
 from penpress.embedded_redis import redis_service
@@ -35,6 +37,19 @@ _CONNECTIONS_PER_PROCESS = 4
 _OTHER_CONNECTIONS = 80
 
 
+class Display(Protocol):
+    """Who tells the person at the terminal how things are."""
+
+    def starting(self, run: "Up") -> None:
+        """Before anything is started."""
+
+    def ready(self, run: "Up", url: str) -> None:
+        """The service answers at `url`."""
+
+    def stopping(self) -> None:
+        """The service was asked to stop."""
+
+
 class Up:
     """One run of `penpress up`. `url`, `home` and `processes` say what it runs."""
 
@@ -46,15 +61,15 @@ class Up:
         self._host, self._port = host, port
         self._stopped = threading.Event()
 
-    def run(self, on_ready: Callable[[str], None], on_stop: Callable[[], None]) -> None:
-        """Start everything, tell `on_ready` the address, and stay until asked to stop. Raises a `PenpressError`."""
-        with only_one(self.home):
+    def run(self, show: Display) -> None:
+        """Start everything and stay until asked to stop, telling `show` how things are. Raises a `PenpressError`."""
+        with only_one(self.home), self._until_asked_to_stop():
             port = _free_port(self._host, self._port)
+            show.starting(self)
             _end_orphans(self.home)
-            with self._until_asked_to_stop():
-                self._supervise(port, on_ready, on_stop)
+            self._supervise(port, show)
 
-    def _supervise(self, port: int, on_ready: Callable[[str], None], on_stop: Callable[[], None]) -> None:
+    def _supervise(self, port: int, show: Display) -> None:
         postgres, redis = self._services()
         addresses = Addresses(
             self._host,
@@ -65,12 +80,15 @@ class Up:
         supervisor = Supervisor(lambda processes: self._note(addresses, processes))
         executor = ThreadPoolExecutor(max_workers=3, thread_name_prefix="up")
         try:
-            steps = self._start(executor, supervisor, addresses, postgres, redis)
-            if self._wait_until_ready(supervisor, addresses.url, steps):
-                on_ready(addresses.url)
+            programs = Programs(self.settings, addresses)
+            model = executor.submit(supervisor.run, programs.bootstrap())
+            steps = self._start(executor, supervisor, programs, postgres, redis)
+            if self._wait_until_ready(supervisor, addresses.url, steps, model):
+                supervisor.start(programs.sweep())
+                show.ready(self, addresses.url)
             while not self._stopped.wait(_CHECK_SECONDS):
                 supervisor.check()
-            on_stop()
+            show.stopping()
         finally:
             supervisor.stop(_STOP_GROUPS)
             executor.shutdown()
@@ -88,16 +106,15 @@ class Up:
         self,
         executor: ThreadPoolExecutor,
         supervisor: Supervisor,
-        addresses: Addresses,
+        programs: Programs,
         postgres: Service | str,
         redis: Service | str,
     ) -> list[Future[None]]:
-        programs = Programs(self.settings, addresses)
+        """Start what can start. The service is not ready before the returned steps are done."""
 
         def bring_up_database() -> None:
             _bring_up(supervisor, postgres)
             supervisor.run(programs.migrations())
-            supervisor.start(programs.sweep())
 
         def bring_up_worker() -> None:
             _bring_up(supervisor, redis)
@@ -105,21 +122,20 @@ class Up:
 
         database = executor.submit(bring_up_database)
         supervisor.start(programs.api())
-        return [
-            database,
-            executor.submit(bring_up_worker),
-            executor.submit(supervisor.run, programs.bootstrap()),
-        ]
+        return [database, executor.submit(bring_up_worker)]
 
-    def _wait_until_ready(self, supervisor: Supervisor, url: str, steps: list[Future[None]]) -> bool:
-        """Whether the service is ready, rather than asked to stop. Raises `ServiceFailed`."""
+    def _wait_until_ready(self, supervisor: Supervisor, url: str, steps: list[Future[None]], model: Future[None]) -> bool:
+        """Whether the service is ready, rather than asked to stop. Raises `ServiceFailed`.
+
+        The step `model` goes on for a while after there is one; the API says when it has it.
+        """
         deadline = time.monotonic() + _READY_SECONDS
         while not self._stopped.wait(_CHECK_SECONDS):
             supervisor.check()
-            for step in steps:
+            for step in (*steps, model):
                 if step.done():
                     step.result()
-            if _answers(f"{url}/readyz"):
+            if all(step.done() for step in steps) and _answers(f"{url}/readyz"):
                 return True
             if time.monotonic() > deadline:
                 raise ServiceFailed(f"Penpress was not ready after {_READY_SECONDS:.0f} s; see {self.home / 'logs'}.")
