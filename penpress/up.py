@@ -26,6 +26,8 @@ from penpress.programs import Addresses, Programs
 from penpress.service import Service, wait_until_ready
 from penpress.state import Started, State, only_one, read_state, remove_state, write_state
 from penpress.supervisor import Supervisor
+from registry.cache import BundleCache
+from registry.catalog import PROD
 from store.settings import Settings
 
 _CHECK_SECONDS = 0.1
@@ -127,19 +129,25 @@ class Up:
     def _wait_until_ready(self, supervisor: Supervisor, url: str, steps: list[Future[None]], model: Future[None]) -> bool:
         """Whether the service is ready, rather than asked to stop. Raises `ServiceFailed`.
 
-        The step `model` goes on for a while after there is one; the API says when it has it.
+        The step `model` goes on for a while after there is one, and may fail where one is known from earlier: the registry
+        may be down. The API says when it has a model.
         """
         deadline = time.monotonic() + _READY_SECONDS
         while not self._stopped.wait(_CHECK_SECONDS):
             supervisor.check()
-            for step in (*steps, model):
+            for step in steps:
                 if step.done():
                     step.result()
+            if model.done() and not self._has_model():
+                model.result()
             if all(step.done() for step in steps) and _answers(f"{url}/readyz"):
                 return True
             if time.monotonic() > deadline:
                 raise ServiceFailed(f"Penpress was not ready after {_READY_SECONDS:.0f} s; see {self.home / 'logs'}.")
         return False
+
+    def _has_model(self) -> bool:
+        return BundleCache(self.settings.models_dir, self.settings.mlflow_uri, PROD).read_pointer() is not None
 
     def _note(self, addresses: Addresses, processes: list[Started]) -> None:
         state = State(
