@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from inference.bundle import Bundle
+from inference.bundle import Bundle, Manifest
 from inference.preprocess import Pixels
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -34,7 +34,7 @@ class DeviceUnavailable(ClassifierError):
 
 
 class WrongGraph(ClassifierError):
-    """The graph's inputs or outputs are not those of a Penpress bundle."""
+    """The graph cannot be loaded, or its inputs or outputs are not those that its manifest describes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Classifier:
         self.on_gpu = _choose_gpu(device)
         graph = bundle.graph_path(_FULL_PRECISION_GRAPH if self.on_gpu else None)
         self._session = _make_session(str(graph), on_gpu=self.on_gpu, threads=threads)
-        self._input_name = _check_graph(self._session)
+        self._input_name = _check_graph(self._session, bundle.manifest)
 
     def classify(self, batch: Sequence[Pixels]) -> list[Verdict]:
         """Classify prepared images, each height x width x 3 as `spec` says."""
@@ -105,12 +105,30 @@ def _make_session(path: str, *, on_gpu: bool, threads: int) -> ort.InferenceSess
     options.log_severity_level = 3
     # Threads that spin while they wait steal the cores from the other worker processes.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return ort.InferenceSession(path, options, providers=[_CUDA, _CPU] if on_gpu else [_CPU])
+    try:
+        return ort.InferenceSession(path, options, providers=[_CUDA, _CPU] if on_gpu else [_CPU])
+    except Exception as error:  # onnxruntime has a class for each of its status codes, with no base of their own
+        raise WrongGraph(f"{path} cannot be loaded: {error}.") from error
 
 
-def _check_graph(session: ort.InferenceSession) -> str:
+def _check_graph(session: ort.InferenceSession, manifest: Manifest) -> str:
+    """The name of the graph's input."""
     inputs = session.get_inputs()
-    outputs = {output.name for output in session.get_outputs()}
-    if len(inputs) != 1 or inputs[0].type != "tensor(uint8)" or not {"logits", "cam"} <= outputs:
-        raise WrongGraph(f"The graph takes {[i.type for i in inputs]} and gives {sorted(outputs)}.")
+    outputs = {output.name: output.shape for output in session.get_outputs()}
+    fits = (
+        [i.type for i in inputs] == ["tensor(uint8)"]
+        and _agree(inputs[0].shape, ["n", manifest.input.height, manifest.input.width, 3])
+        and _agree(outputs.get("logits", []), ["n", len(manifest.labels)])
+        and _agree(outputs.get("cam", []), ["n", len(manifest.labels), "h", "w"])
+    )
+    if not fits:
+        raise WrongGraph(
+            f"The graph takes {[(i.type, i.shape) for i in inputs]} and gives {outputs}; its manifest says otherwise."
+        )
     return str(inputs[0].name)
+
+
+def _agree(found: Sequence[int | str], wanted: Sequence[int | str]) -> bool:
+    """Whether two shapes can be one; a name or nothing in place of a number leaves it open."""
+    numbers = [(f, w) for f, w in zip(found, wanted, strict=False) if isinstance(f, int) and isinstance(w, int)]
+    return len(found) == len(wanted) and all(f == w for f, w in numbers)

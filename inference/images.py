@@ -5,14 +5,15 @@ a short list because most decoder vulnerabilities lie in the long tail that arch
 """
 
 import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-from inference import pdf, pixels
+from inference import pdf, pixels, tiff
 from inference.errors import (
     BrokenImage,
     EmptyFile,
@@ -24,11 +25,25 @@ from inference.errors import (
     TooManyPixels,
     TruncatedImage,
 )
+from inference.orientation import SIDEWAYS, turn_needed
 
 FORMATS = ("JPEG", "PNG", "TIFF", "JPEG2000", "WEBP", "GIF", "BMP")
 
+_MAGICS = (b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\0\0\0\x0cjP  ", b"RIFF", b"GIF8")
+_CUT_SHORT = ("truncated", "incomplete", "unexpected end", "only got")
+
 # Pillow's own bomb check warns at half its limit and errs at twice; ours is exact, and made before decoding.
 Image.MAX_IMAGE_PIXELS = None
+
+
+def ignore_pillow_warnings() -> None:
+    """Pillow warns of damaged metadata, which concerns nobody: the page counts. Set once, for the whole process, because
+    `warnings.catch_warnings` is not safe between threads.
+    """
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
+
+ignore_pillow_warnings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,36 +72,35 @@ def open_document(data: bytes, limits: ImageLimits) -> Iterator[Document]:
         raise EmptyFile
     if len(data) > limits.max_bytes:
         raise FileTooLarge(f"The file has {len(data)} bytes; at most {limits.max_bytes} are allowed.")
-    if pdf.is_pdf(data):
+    if pdf.is_pdf(data) and not data.startswith(_MAGICS):  # an image's metadata may quote a PDF
         with pdf.open_pdf(data, max_pages=limits.max_pages, max_pixels=limits.max_pixels, dpi=limits.pdf_dpi) as document:
             yield document
         return
     with _open_raster(data) as image:
-        yield _Raster(image, limits)
+        yield _Raster(image, _count_pages(image, data, limits), limits)
 
 
 def _open_raster(data: bytes) -> Image.Image:
-    try:
-        return Image.open(io.BytesIO(data), formats=FORMATS)
-    except UnidentifiedImageError:
-        raise NotAnImage from None
-    except Exception as error:  # decoders raise whatever they like on hostile headers
-        raise BrokenImage(f"The image's header cannot be read: {error}.") from error
+    with _decoding():
+        try:
+            return Image.open(io.BytesIO(data), formats=FORMATS)
+        except UnidentifiedImageError as error:
+            if data.startswith(_MAGICS):
+                raise BrokenImage("The file begins like an image, but its header cannot be read.") from error
+            raise NotAnImage from None
+
+
+def _count_pages(image: Image.Image, data: bytes, limits: ImageLimits) -> int:
+    count = tiff.count_pages(data, at_most=limits.max_pages + 1) if image.format == "TIFF" else 1
+    if count > limits.max_pages:
+        raise TooManyPages(f"The TIFF has more than the {limits.max_pages} pages allowed.")
+    return count
 
 
 class _Raster:
-    def __init__(self, image: Image.Image, limits: ImageLimits) -> None:
+    def __init__(self, image: Image.Image, page_count: int, limits: ImageLimits) -> None:
+        self.page_count = page_count
         self._image, self._limits = image, limits
-        self.page_count = self._count_pages()
-
-    def _count_pages(self) -> int:
-        if self._image.format != "TIFF":
-            return 1
-        with _decoding():
-            count = int(getattr(self._image, "n_frames", 1))
-        if count > self._limits.max_pages:
-            raise TooManyPages(f"The TIFF has {count} pages; at most {self._limits.max_pages} are allowed.")
-        return count
 
     def page(self, number: int, *, at_least: tuple[int, int] | None = None) -> Image.Image:
         if not 1 <= number <= self.page_count:
@@ -96,10 +110,18 @@ class _Raster:
                 self._image.seek(number - 1)
             self._refuse_too_many_pixels()
             if at_least and self._image.format in ("JPEG", "MPO"):  # an MPO is a JPEG with more pictures behind the first
-                longest = max(at_least)  # the page may lie on its side until EXIF is applied
-                self._image.draft("RGB", (longest, longest))
+                lies_on_its_side = turn_needed(self._image) in SIDEWAYS
+                self._image.draft("RGB", at_least[::-1] if lies_on_its_side else at_least)
             self._image.load()
-            return ImageOps.exif_transpose(pixels.to_rgb(self._image))
+            return self._upright_rgb()
+
+    def _upright_rgb(self) -> Image.Image:
+        """A picture of its own: the next page is decoded into the place of this one."""
+        turn = turn_needed(self._image)
+        page = pixels.to_rgb(self._image)
+        if turn is not None:
+            return page.transpose(turn)
+        return page.copy() if page is self._image else page
 
     def _refuse_too_many_pixels(self) -> None:
         width, height = self._image.size
@@ -118,6 +140,6 @@ def _decoding() -> Iterator[None]:
         raise
     except Exception as error:
         text = str(error).lower()
-        if isinstance(error, EOFError) or "truncated" in text or "incomplete" in text or "unexpected end" in text:
+        if isinstance(error, EOFError) or any(phrase in text for phrase in _CUT_SHORT):
             raise TruncatedImage from error
         raise BrokenImage(f"The image cannot be decoded: {error}.") from error

@@ -1,13 +1,14 @@
 """Pages of a PDF as images, drawn by PDFium. PDFium is not thread-safe: one lock guards the process."""
 
+import math
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pypdfium2 as pdfium
 from PIL import Image
 
-from inference.errors import BrokenImage, EncryptedDocument, NoSuchPage, TooManyPages, TooManyPixels
+from inference.errors import BrokenImage, EncryptedDocument, ImageError, NoSuchPage, TooManyPages, TooManyPixels
 
 _POINTS_PER_INCH = 72
 _HEADER_WINDOW_BYTES = 1024
@@ -25,7 +26,7 @@ def open_pdf(data: bytes, *, max_pages: int, max_pixels: int, dpi: int) -> Itera
     with _pdfium_lock:
         try:
             document = pdfium.PdfDocument(data)
-        except pdfium.PdfiumError as error:
+        except Exception as error:  # PDFium's own, and what its bindings raise on memory that is not there
             if "password" in str(error).lower() or "security" in str(error).lower():
                 raise EncryptedDocument from error
             raise BrokenImage(f"The PDF cannot be opened: {error}.") from error
@@ -54,17 +55,24 @@ class Pdf:
             raise NoSuchPage(f"The PDF has {self.page_count} pages; there is no page {number}.")
         with _pdfium_lock:
             try:
-                page = self._document[number - 1]
-                scale = self._dpi / _POINTS_PER_INCH
-                width, height = page.get_size()
-                self._refuse_too_many_pixels(width, height, scale)
-                drawn: Image.Image = page.render(scale=scale, rev_byteorder=True).to_pil()
-                return drawn.convert("RGB")
-            except pdfium.PdfiumError as error:
+                return self._draw(number - 1)
+            except ImageError:
+                raise
+            except Exception as error:
                 raise BrokenImage(f"Page {number} of the PDF cannot be drawn: {error}.") from error
 
+    def _draw(self, index: int) -> Image.Image:
+        scale = self._dpi / _POINTS_PER_INCH
+        # Closed here and not by the garbage collector, which would do so in any thread and without the lock.
+        with closing(self._document[index]) as page:
+            width, height = page.get_size()
+            self._refuse_too_many_pixels(width, height, scale)
+            with closing(page.render(scale=scale, rev_byteorder=True)) as bitmap:
+                drawn: Image.Image = bitmap.to_pil().convert("RGB")  # a copy: the bitmap's own pixels go away
+                return drawn
+
     def _refuse_too_many_pixels(self, width_points: float, height_points: float, scale: float) -> None:
-        width, height = int(width_points * scale), int(height_points * scale)
+        width, height = math.ceil(width_points * scale), math.ceil(height_points * scale)
         if width * height > self._max_pixels:
             raise TooManyPixels(
                 f"At {self._dpi} dpi the page has {width} x {height} = {width * height} pixels; "

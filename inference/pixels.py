@@ -4,44 +4,57 @@ Pillow's own conversion clips: 16-bit grey becomes white and floating point blac
 """
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
+
+FloatArray = npt.NDArray[np.float32]
 
 _TIFF_BITS_PER_SAMPLE = 258
 _TIFF_PHOTOMETRIC = 262
+_TIFF_SAMPLE_FORMAT = 339
 _WHITE_IS_ZERO = 0
+_UNSIGNED = 1
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Return `image`, already loaded, as mode RGB; its EXIF orientation is kept for the caller to apply."""
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image
+    """Return `image`, already loaded, as mode RGB; it is `image` itself where nothing has to change."""
     if image.mode == "F" or image.mode.startswith("I"):
-        converted = _scale_to_8_bit(image).convert("RGB")
-    elif image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
-        converted = _on_white(image)
-    else:
-        converted = image.convert("RGB")
-    converted.info["exif"] = image.getexif().tobytes()
-    return converted
+        return _scale_to_8_bit(image).convert("RGB")
+    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
+        return _on_white(image)
+    return image.convert("RGB") if image.mode != "RGB" else image
 
 
 def _scale_to_8_bit(image: Image.Image) -> Image.Image:
-    values = np.asarray(image, dtype=np.float32)
+    values = _samples(image)
     white = _white_level(image, values)
-    scaled = np.clip(values * (255.0 / white), 0.0, 255.0)
+    transparent = image.info.get("transparency")
+    see_through = values == transparent if isinstance(transparent, int) else False
+    scaled = np.clip(values * np.float32(255.0 / white), 0.0, 255.0)
+    # Pillow inverts pages of 8 bits and fewer itself, deeper ones it hands over as they are.
     if _tag(image, _TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
         scaled = 255.0 - scaled
-    return Image.fromarray(np.rint(np.nan_to_num(scaled)).astype(np.uint8))
+    return Image.fromarray(np.where(see_through, 255, np.rint(scaled)).astype(np.uint8))
 
 
-def _white_level(image: Image.Image, values: np.ndarray) -> float:
+def _samples(image: Image.Image) -> FloatArray:
+    """The values as stored: Pillow reads unsigned 32-bit ones as signed. What is no number is black."""
+    stored = np.asarray(image)
+    if image.mode == "I" and _tag(image, _TIFF_BITS_PER_SAMPLE) == 32 and _tag(image, _TIFF_SAMPLE_FORMAT) in (None, _UNSIGNED):
+        stored = stored.view(np.uint32)
+    return np.nan_to_num(stored.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _white_level(image: Image.Image, values: FloatArray) -> float:
     """The value that means white: from the stored bit depth, else the smallest usual depth that holds every value."""
     bits = _tag(image, _TIFF_BITS_PER_SAMPLE)
     if image.mode.startswith("I;16"):
         return float(2 ** (bits or 16) - 1)
-    brightest = float(np.nanmax(values, initial=0.0))
-    levels = (1.0, 255.0, 65535.0) if image.mode == "F" else (65535.0,)
-    return next((level for level in levels if brightest <= level), max(brightest, 1.0))
+    if image.mode == "I" and bits == 16:
+        return 32767.0  # sixteen bits reach mode I only when they are signed
+    brightest = float(values.max(initial=0.0))
+    levels = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
+    return next((level for level in levels if brightest <= level), brightest)
 
 
 def _tag(image: Image.Image, tag: int) -> int | None:
@@ -50,6 +63,6 @@ def _tag(image: Image.Image, tag: int) -> int | None:
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    rgba = image.convert("RGBA")
+    rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")  # from La Pillow knows no other way
     white = Image.new("RGBA", rgba.size, "white")
     return Image.alpha_composite(white, rgba).convert("RGB")

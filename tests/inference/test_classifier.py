@@ -1,0 +1,128 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+
+from inference.bundle import Bundle, InputSpec, load_bundle
+from inference.classifier import Classifier, DeviceUnavailable, Verdict, WrongGraph, softmax
+from inference.preprocess import Pixels
+from tests.pictures import DARK, GREY, LIGHT
+from tests.tiny_bundle import HEIGHT, WIDTH
+
+
+def page(level: int) -> Pixels:
+    return np.full((HEIGHT, WIDTH, 3), level, dtype=np.uint8)
+
+
+def with_manifest(bundle: Bundle, **changes: Any) -> Bundle:
+    return Bundle(bundle.directory, bundle.manifest.model_copy(update=changes))
+
+
+@pytest.fixture
+def bundle(tiny_bundle: Path) -> Bundle:
+    return load_bundle(tiny_bundle)
+
+
+def test_every_image_gets_its_own_verdict_in_order(tiny_classifier: Classifier) -> None:
+    levels = [DARK, LIGHT, LIGHT, DARK, LIGHT]
+    verdicts = tiny_classifier.classify([page(level) for level in levels])
+    assert [v.predicted_class for v in verdicts] == ["handwritten" if level == DARK else "printed" for level in levels]
+
+
+def test_no_images_make_no_verdicts(tiny_classifier: Classifier) -> None:
+    assert tiny_classifier.classify([]) == []
+
+
+def test_a_batch_answers_as_single_images_do(tiny_classifier: Classifier) -> None:
+    chance = np.random.default_rng(1)
+    pages = [chance.integers(90, 160, (HEIGHT, WIDTH, 3), dtype=np.uint8) for _ in range(7)]
+    together = tiny_classifier.classify(pages)
+    for single, batched in zip([tiny_classifier.classify([p])[0] for p in pages], together, strict=True):
+        assert single.confidence == pytest.approx(batched.confidence, abs=1e-5)
+        np.testing.assert_allclose(single.cam, batched.cam, atol=1e-5)
+
+
+def test_the_confidence_is_the_winners_probability(tiny_classifier: Classifier) -> None:
+    [verdict] = tiny_classifier.classify([page(GREY)])
+    assert sum(verdict.probabilities.values()) == pytest.approx(1)
+    assert verdict.confidence == max(verdict.probabilities.values())
+    assert verdict.probabilities[verdict.predicted_class] == verdict.confidence
+
+
+def test_the_map_is_the_winners(tiny_classifier: Classifier) -> None:
+    [verdict] = tiny_classifier.classify([page(DARK)])
+    assert verdict.cam.shape == (HEIGHT // 32, WIDTH // 32)
+    assert verdict.cam.min() > 0  # the loser's is zero everywhere
+
+
+def test_a_higher_temperature_makes_confidences_humbler(bundle: Bundle) -> None:
+    def confidence(temperature: float) -> float:
+        return Classifier(with_manifest(bundle, temperature=temperature)).classify([page(110)])[0].confidence
+
+    cold, warm, hot = (confidence(temperature) for temperature in (0.5, 1, 4))
+    assert 0.5 < hot < warm < cold < 1
+
+
+def test_the_temperature_divides_the_logits(bundle: Bundle) -> None:
+    [plain] = Classifier(bundle).classify([page(110)])
+    [scaled] = Classifier(with_manifest(bundle, temperature=2.0)).classify([page(110)])
+    odds, scaled_odds = (v.probabilities["handwritten"] / v.probabilities["printed"] for v in (plain, scaled))
+    assert scaled_odds == pytest.approx(odds**0.5, rel=1e-3)
+
+
+def test_softmax_does_not_overflow() -> None:
+    assert softmax(np.array([[1e4, -1e4], [0, 0]], dtype=np.float32)).tolist() == [[1, 0], [0.5, 0.5]]
+
+
+def test_a_gpu_that_is_not_there_is_refused(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(DeviceUnavailable):
+        Classifier(bundle, device="cuda")
+    assert not Classifier(bundle, device="auto").on_gpu
+
+
+def test_a_manifest_that_describes_another_graph_is_refused(bundle: Bundle) -> None:
+    for changes in ({"labels": ("a", "b", "c")}, {"input": InputSpec(height=HEIGHT * 2, width=WIDTH)}):
+        with pytest.raises(WrongGraph):
+            Classifier(with_manifest(bundle, **changes))
+
+
+def changed_graph(bundle: Bundle, folder: Path, change: str) -> Bundle:
+    model = onnx.load(bundle.graph_path())
+    if change == "no cam":
+        del model.graph.output[1]
+    elif change == "float input":
+        model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+    elif change == "two inputs":
+        model.graph.input.append(onnx.helper.make_tensor_value_info("second", onnx.TensorProto.FLOAT, [1]))
+    onnx.save(model, folder / "model.onnx")
+    return Bundle(folder, bundle.manifest)
+
+
+@pytest.mark.parametrize("change", ["no cam", "float input", "two inputs"])
+def test_a_graph_with_other_ends_is_refused(bundle: Bundle, tmp_path: Path, change: str) -> None:
+    with pytest.raises(WrongGraph):
+        Classifier(changed_graph(bundle, tmp_path, change))
+
+
+@pytest.mark.parametrize("content", [b"", b"no graph", b"\x08\x09" * 50])
+def test_a_file_that_is_no_graph_is_refused(bundle: Bundle, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model.onnx").write_bytes(content)
+    with pytest.raises(WrongGraph, match="cannot be loaded"):
+        Classifier(Bundle(tmp_path, bundle.manifest))
+
+
+def test_warming_up_takes_what_the_manifest_says(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    batches: list[tuple[int, ...]] = []
+    original = Classifier.classify
+
+    def watched(self: Classifier, batch: list[Pixels]) -> list[Verdict]:
+        batches.append((len(batch), *batch[0].shape))
+        return original(self, batch)
+
+    monkeypatch.setattr(Classifier, "classify", watched)
+    Classifier(bundle).warm_up()
+    assert batches == [(1, HEIGHT, WIDTH, 3)]
