@@ -5,6 +5,7 @@ DataSetError
 """
 
 import csv
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,12 @@ def read_image(path: Path, spec: InputSpec) -> Image.Image:
     """Decode the first page of one image as serving does. Raises an `inference.errors.ImageError`."""
     with open_document(path.read_bytes(), ImageLimits()) as document:
         return document.page(1, at_least=(spec.width, spec.height))
+
+
+def draw(samples: Sequence[Sample], number: int, seed: int) -> list[Sample]:
+    """`number` of the samples, or all if there are fewer, drawn at random: the same ones for the same seed."""
+    chance = random.Random(seed)  # noqa: S311  # repeatable, and no secret
+    return chance.sample(list(samples), min(number, len(samples)))
 
 
 def _read_row(root: Path, row: dict[str, str], labels: Sequence[str]) -> tuple[str, Sample]:

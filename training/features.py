@@ -6,7 +6,7 @@ On a CPU the trunk runs in bfloat16 with channels last, about twenty times as fa
 import hashlib
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,16 +21,16 @@ from training.augment import augment
 from training.config import TrainingConfig
 from training.data import Sample, read_image
 from training.model import ServingModel
+from training.progress import Advance
 
 FloatArray = npt.NDArray[np.float32]
-Advance = Callable[[int], None]
 
 
 class PreparedImages(Dataset[Tensor]):
-    """The samples' pixels, height x width x 3, uint8; `copy` 0 is the plain image, any other an augmented variation."""
+    """The samples' pixels, height x width x 3, uint8, plain or in an augmented variation."""
 
-    def __init__(self, samples: Sequence[Sample], config: TrainingConfig, copy: int = 0) -> None:
-        self.samples, self.config, self.copy = samples, config, copy
+    def __init__(self, samples: Sequence[Sample], config: TrainingConfig, *, augmented: bool) -> None:
+        self.samples, self.config, self.augmented = samples, config, augmented
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -38,24 +38,24 @@ class PreparedImages(Dataset[Tensor]):
     def __getitem__(self, index: int) -> Tensor:
         spec = self.config.input_spec
         image = read_image(self.samples[index].path, spec)
-        if self.copy:
-            chance = random.Random(f"{self.config.seed}/{self.copy}/{index}")  # noqa: S311  # repeatable, and no secret
+        if self.augmented:
+            chance = random.Random(f"{self.config.seed}/{index}")  # noqa: S311  # repeatable, and no secret
             image = augment(image, chance)
         return torch.from_numpy(prepare(image, spec).copy())
 
 
 def pooled_features(
-    model: ServingModel, samples: Sequence[Sample], config: TrainingConfig, *, copy: int, cache: Path, advance: Advance
+    model: ServingModel, samples: Sequence[Sample], config: TrainingConfig, *, augmented: bool, cache: Path, advance: Advance
 ) -> FloatArray:
     """The spatial means of the last feature map, n x 1280, from `cache` if they were computed before.
 
     `advance` is told how many images were done since it was last called.
     """
-    path = cache / f"{_cache_key(samples, config, copy)}.npy"
+    path = cache / f"{_cache_key(samples, config, augmented)}.npy"
     if path.is_file():
         advance(len(samples))
         return np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
-    features = _compute(model, PreparedImages(samples, config, copy), config, advance)
+    features = _compute(model, PreparedImages(samples, config, augmented=augmented), config, advance)
     cache.mkdir(parents=True, exist_ok=True)
     np.save(path, features, allow_pickle=False)
     return features
@@ -63,8 +63,8 @@ def pooled_features(
 
 def _compute(model: ServingModel, images: PreparedImages, config: TrainingConfig, advance: Advance) -> FloatArray:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = model.to(device, memory_format=torch.channels_last)
-    loader = DataLoader(images, batch_size=config.batch_images, num_workers=config.loader_processes)
+    model = model.to(device).to(memory_format=torch.channels_last)
+    loader = DataLoader(images, batch_size=config.batch_images, num_workers=config.processes)
     batches = []
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
         for pixels in loader:
@@ -73,12 +73,12 @@ def _compute(model: ServingModel, images: PreparedImages, config: TrainingConfig
     return np.concatenate(batches)
 
 
-def _cache_key(samples: Sequence[Sample], config: TrainingConfig, copy: int) -> str:
+def _cache_key(samples: Sequence[Sample], config: TrainingConfig, augmented: bool) -> str:
     """Names what the features depend on: the weights, the input size, the images and how they were varied."""
     described = {
         "weights": file_sha256(config.weights) if config.weights else "torchvision",
         "input": config.input_spec.model_dump(),
         "files": [sample.path.relative_to(config.data).as_posix() for sample in samples],
-        "augmentation": [config.seed, copy] if copy else None,
+        "augmentation": config.seed if augmented else None,
     }
     return hashlib.sha256(json.dumps(described).encode()).hexdigest()[:24]

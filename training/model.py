@@ -31,6 +31,8 @@ def load_imagenet_network(weights: Path | None) -> MobileNetV2:
 class ServingModel(nn.Module):
     """The network with its input and output as bundles have them. BatchNorm stays in evaluation mode."""
 
+    mean: Tensor
+
     def __init__(self, network: MobileNetV2, classes: int) -> None:
         """Takes the trunk of `network`, copied; the head starts at zero."""
         super().__init__()

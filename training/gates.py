@@ -1,0 +1,58 @@
+"""What an exported graph must prove before it may be served.
+
+GateError
+  ParityFailed
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from inference.bundle import Bundle
+from inference.classifier import Classifier
+from inference.preprocess import Pixels
+from training.metrics import accuracy
+from training.model import ServingModel
+
+FloatArray = npt.NDArray[np.floating[Any]]
+IntArray = npt.NDArray[np.int64]
+
+_LARGEST_DIFFERENCE = 1e-4
+_LEAST_AGREEMENT = 0.997
+_LARGEST_ACCURACY_LOSS = 0.001
+_ROUNDING = 1e-9
+
+
+class GateError(Exception):
+    """The exported graph is not good enough to be served."""
+
+
+class ParityFailed(GateError):
+    """The exported graph does not compute what the network computes."""
+
+
+def check_parity(model: ServingModel, bundle: Bundle, images: Sequence[Pixels]) -> float:
+    """The largest difference in probability between torch and the full-precision graph. Raises `ParityFailed` above 1e-4."""
+    with torch.inference_mode():
+        logits, _ = model.cpu().float()(torch.from_numpy(np.stack(images)))
+        expected = torch.softmax(logits / bundle.manifest.temperature, dim=1).numpy()
+    verdicts = Classifier(bundle, device="cpu").classify(images)
+    found = np.array([list(verdict.probabilities.values()) for verdict in verdicts])
+    difference = float(np.abs(found - expected).max())
+    if not difference <= _LARGEST_DIFFERENCE:
+        raise ParityFailed(f"{ParityFailed.__doc__} Their probabilities differ by {difference:.2e}.")
+    return difference
+
+
+def quantization_objection(full: FloatArray, quantized: FloatArray, targets: IntArray) -> str | None:
+    """Why the 8-bit graph may not be served, given both graphs' probabilities on validation; None if it may."""
+    agreement = float((full.argmax(axis=1) == quantized.argmax(axis=1)).mean())
+    loss = accuracy(full, targets) - accuracy(quantized, targets)
+    if agreement < _LEAST_AGREEMENT - _ROUNDING:
+        return f"It agrees with full precision on {agreement:.2%} of the validation images; {_LEAST_AGREEMENT:.1%} are needed."
+    if loss > _LARGEST_ACCURACY_LOSS + _ROUNDING:
+        return f"It loses {loss:.2%} of validation accuracy; at most {_LARGEST_ACCURACY_LOSS:.1%} are allowed."
+    return None
