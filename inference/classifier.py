@@ -8,6 +8,7 @@ A session is made where it is used: after a worker's fork, never before. n image
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -59,7 +60,7 @@ class Classifier:
         self.labels = bundle.manifest.labels
         self.on_gpu = _choose_gpu(device)
         graph = bundle.graph_path(_FULL_PRECISION_GRAPH if self.on_gpu else None)
-        self._session = _make_session(str(graph), on_gpu=self.on_gpu, threads=threads)
+        self._session = _make_session(graph, on_gpu=self.on_gpu, threads=threads)
         self._input_name = _check_graph(self._session, bundle.manifest)
 
     def classify(self, batch: Sequence[Pixels]) -> list[Verdict]:
@@ -98,7 +99,7 @@ def _choose_gpu(device: Device) -> bool:
     return available and device != "cpu"
 
 
-def _make_session(path: str, *, on_gpu: bool, threads: int) -> ort.InferenceSession:
+def _make_session(graph: Path, *, on_gpu: bool, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -106,9 +107,10 @@ def _make_session(path: str, *, on_gpu: bool, threads: int) -> ort.InferenceSess
     # Threads that spin while they wait steal the cores from the other worker processes.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return ort.InferenceSession(path, options, providers=[_CUDA, _CPU] if on_gpu else [_CPU])
+        # Its bytes and not its path, by which onnxruntime would follow it to weights outside the bundle that no checksum covers.
+        return ort.InferenceSession(graph.read_bytes(), options, providers=[_CUDA, _CPU] if on_gpu else [_CPU])
     except Exception as error:  # onnxruntime has a class for each of its status codes, with no base of their own
-        raise WrongGraph(f"{path} cannot be loaded: {error}.") from error
+        raise WrongGraph(f"{graph} cannot be loaded: {error}.") from error
 
 
 def _check_graph(session: ort.InferenceSession, manifest: Manifest) -> str:

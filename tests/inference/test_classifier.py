@@ -115,6 +115,16 @@ def test_a_file_that_is_no_graph_is_refused(bundle: Bundle, tmp_path: Path, cont
         Classifier(Bundle(tmp_path, bundle.manifest))
 
 
+def test_a_graph_with_weights_outside_the_bundle_is_refused(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = onnx.load(bundle.graph_path())
+    onnx.save_model(model, tmp_path / "model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    monkeypatch.chdir(tmp_path)  # where onnxruntime would look for them
+    with pytest.raises(WrongGraph):
+        Classifier(Bundle(tmp_path, bundle.manifest))
+
+
 def test_warming_up_takes_what_the_manifest_says(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     batches: list[tuple[int, ...]] = []
     original = Classifier.classify
