@@ -18,11 +18,12 @@ _START_SECONDS = 120
 
 @dataclass(frozen=True, slots=True)
 class RunningService:
-    """Where the service answers, how long it took until it was ready, and which bundle it serves."""
+    """Where the service answers, how long it took until it was ready, which bundle it serves, and its processes by name."""
 
     url: str
     start_seconds: float
     bundle: Path
+    pids: dict[str, int]
 
 
 @contextmanager
@@ -40,7 +41,8 @@ def running_service() -> Iterator[RunningService]:
             url = _wait_until_ready(process, home)
             seconds = time.perf_counter() - started
             version = httpx.get(f"{url}/health").json()["model_version"]
-            yield RunningService(url, seconds, _bundle(home, version))
+            pids = {each["name"]: each["pid"] for each in json.loads((home / "up.json").read_text())["processes"]}
+            yield RunningService(url, seconds, _bundle(home, version), pids)
         finally:
             process.terminate()
             process.wait()
