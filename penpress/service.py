@@ -25,6 +25,13 @@ class Service:
     is_ready: Callable[[int], bool]
 
 
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """A service that somebody else runs, at `url`."""
+
+    url: str
+
+
 def wait_until_ready(service: Service, child: subprocess.Popen[bytes], *, seconds: float = _READY_SECONDS) -> None:
     """Return as soon as the service is ready. Raises `ServiceFailed` if it dies before, or takes longer than `seconds`."""
     name, log = service.program.name, service.program.log

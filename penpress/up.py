@@ -23,7 +23,7 @@ from penpress.embedded_redis import redis_service
 from penpress.errors import PortInUse, ServiceFailed
 from penpress.processes import end_orphan, usable_cores
 from penpress.programs import Addresses, Programs
-from penpress.service import Service, wait_until_ready
+from penpress.service import Configured, Service, wait_until_ready
 from penpress.state import Started, State, only_one, read_state, remove_state, write_state
 from penpress.supervisor import Supervisor
 from registry.cache import BundleCache
@@ -73,12 +73,7 @@ class Up:
 
     def _supervise(self, port: int, show: Display) -> None:
         postgres, redis = self._services()
-        addresses = Addresses(
-            self._host,
-            port,
-            database_url=postgres.url if isinstance(postgres, Service) else postgres,
-            redis_url=redis.url if isinstance(redis, Service) else redis,
-        )
+        addresses = Addresses(self._host, port, postgres.url, redis.url)
         supervisor = Supervisor(lambda processes: self._note(addresses, processes))
         executor = ThreadPoolExecutor(max_workers=3, thread_name_prefix="up")
         try:
@@ -96,12 +91,13 @@ class Up:
             executor.shutdown()
             remove_state(self.home)
 
-    def _services(self) -> tuple[Service | str, Service | str]:
-        """Postgres and Redis: the URLs of configured ones, else our own."""
+    def _services(self) -> tuple[Service | Configured, Service | Configured]:
+        """Postgres and Redis: the configured ones, else our own."""
+        database_url, redis_url = self.settings.database_url, self.settings.redis_url
         connections = _OTHER_CONNECTIONS + _CONNECTIONS_PER_PROCESS * self.processes
         return (
-            self.settings.database_url or postgres_service(self.home, max_connections=connections),
-            self.settings.redis_url or redis_service(self.home),
+            Configured(database_url) if database_url else postgres_service(self.home, max_connections=connections),
+            Configured(redis_url) if redis_url else redis_service(self.home),
         )
 
     def _start(
@@ -109,8 +105,8 @@ class Up:
         executor: ThreadPoolExecutor,
         supervisor: Supervisor,
         programs: Programs,
-        postgres: Service | str,
-        redis: Service | str,
+        postgres: Service | Configured,
+        redis: Service | Configured,
     ) -> list[Future[None]]:
         """Start what can start. The service is not ready before the returned steps are done."""
 
@@ -161,7 +157,8 @@ class Up:
 
     @contextmanager
     def _until_asked_to_stop(self) -> Iterator[None]:
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        # One that is ignored stays so: that is how nohup asks to go on without a terminal.
+        numbers = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
         previous = [signal.signal(number, lambda *_: self._stopped.set()) for number in numbers]
         try:
             yield
@@ -170,17 +167,19 @@ class Up:
                 signal.signal(number, handler)
 
 
-def _bring_up(supervisor: Supervisor, service: Service | str) -> None:
+def _bring_up(supervisor: Supervisor, service: Service | Configured) -> None:
     if isinstance(service, Service):
         service.prepare()
         wait_until_ready(service, supervisor.start(service.program))
 
 
 def _end_orphans(home: Path) -> None:
-    """End what an `up` that was killed has left running; the database last, since the others use it."""
+    """End what an `up` that was killed has left running."""
     state = read_state(home)
-    for process in reversed(state.processes if state else []):
-        end_orphan(process.pid, process.created, signal.Signals(process.stop_signal))
+    processes = state.processes if state else []
+    with ThreadPoolExecutor(max_workers=max(1, len(processes))) as executor:
+        for left in processes:
+            executor.submit(end_orphan, left.pid, left.created, signal.Signals(left.stop_signal))
     remove_state(home)
 
 
