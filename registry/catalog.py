@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inference.bundle import Manifest, load_bundle
+from inference.bundle import MANIFEST_NAME, Manifest, load_bundle
 from registry.cache import manifest_sha256
 from registry.errors import NoSuchAlias, NoSuchVersion, RegistryUnavailable
 from registry.tracking import experiment_id, open_client, speaking_mlflow
@@ -64,7 +64,8 @@ class Catalog:
                 self.client.log_param(run_id, key, value)
             for key, number in metrics.items():
                 self.client.log_metric(run_id, key, number)
-            self.client.log_artifacts(run_id, str(directory), _ARTIFACT_FOLDER)
+            for file in (MANIFEST_NAME, *load_bundle(directory).manifest.files):
+                self.client.log_artifact(run_id, str(directory / file), _ARTIFACT_FOLDER)
             self.client.set_terminated(run_id)
         return run_id
 

@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support, roc_auc_score
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
+
+from training.calibration import log_probabilities, negative_log_likelihood
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.int64]
@@ -24,7 +26,7 @@ def summarise(probabilities: FloatArray, targets: IntArray, labels: Sequence[str
         "accuracy": accuracy(probabilities, targets),
         "macro_f1": float(f1.mean()),
         "roc_auc": roc_auc(probabilities, targets),
-        "log_loss": float(log_loss(targets, probabilities, labels=classes)),
+        "log_loss": negative_log_likelihood(log_probabilities(probabilities), targets),
         "expected_calibration_error": expected_calibration_error(probabilities, targets),
         "brier_score": brier_score(probabilities, targets),
         "coverage": float(sure.mean()),
