@@ -4,6 +4,7 @@
 PYTHON ?= python3
 SAMPLES ?= samples/images
 DATA ?= ../shared/data
+PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 PENPRESS := $(BIN)/penpress
@@ -15,10 +16,10 @@ help: ## List the targets
 
 .PHONY: demo
 demo: $(VENV)/.serve ## Start everything, classify the samples (or SAMPLES=path), show the results; it keeps running
-	@$(PENPRESS) up --detach
+	@$(PENPRESS) up --detach --port $(PORT)
 	@$(PENPRESS) classify $(SAMPLES) --format table
-	@$(PENPRESS) status
-	@echo "Stop it with: make stop"
+	@$(PENPRESS) up --detach
+	@echo "It keeps running: open that address in a browser; make stop ends it."
 
 .PHONY: up
 up: $(VENV)/.serve ## Start everything in the foreground; Ctrl-C stops it
@@ -67,7 +68,7 @@ $(VENV)/.uv: requirements/uv.txt
 
 # The service alone; without torch.
 $(VENV)/.serve: $(VENV)/.uv requirements/serve.txt pyproject.toml
-	$(UV) pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements/serve.txt
+	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes --requirement requirements/serve.txt
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 

@@ -59,8 +59,12 @@ def up(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port of the API; 0 picks a free one.")] = None,
     host: Annotated[str | None, typer.Option(help="Address that the API listens on.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes; by default one per core.")] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Return when it is ready; `penpress down` ends it.")] = False,
 ) -> None:
     """Start everything on this machine: Postgres, Redis, the API and a worker."""
+    if detach:
+        _start_in_background(port, host, workers)
+        return
     from penpress.status import Terminal
     from penpress.up import Up
 
@@ -72,6 +76,23 @@ def up(
         processes=workers,
     )
     run.run(Terminal())
+
+
+def _start_in_background(port: int | None, host: str | None, workers: int | None) -> None:
+    from penpress.background import start_in_background
+
+    given = {"--port": port, "--host": host, "--workers": workers}
+    options = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+    typer.echo(f"Penpress is ready at {start_in_background(_settings().home_dir, options)}")
+
+
+@app.command()
+def down() -> None:
+    """Stop what `penpress up` runs on this machine."""
+    from penpress.background import stop_in_background
+
+    stop_in_background(_settings().home_dir)
+    typer.echo("Penpress has stopped.")
 
 
 @app.command()

@@ -1,7 +1,7 @@
 """What the command line can run into; the message is one clear sentence for the person at the terminal.
 
 PenpressError
-  ServiceFailed  NoServerBinary  NoSocketFolder  AlreadyRunning  PortInUse
+  ServiceFailed  NoServerBinary  NoSocketFolder  AlreadyRunning  NotRunning  PortInUse
   NothingToDo  NoSuchPath  CannotWrite  UnknownFormat  NoModel
   ClientError
     Unreachable  Refused  BadAnswer
@@ -31,6 +31,12 @@ class NoSocketFolder(PenpressError):
 
 class AlreadyRunning(PenpressError):
     """Penpress is running already."""
+
+    exit_code = 1
+
+
+class NotRunning(PenpressError):
+    """Penpress is not running."""
 
     exit_code = 1
 

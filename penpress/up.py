@@ -136,7 +136,7 @@ class Up:
                     step.result()
             if model.done() and not self._has_model():
                 model.result()
-            if all(step.done() for step in steps) and _answers(f"{url}/readyz"):
+            if all(step.done() for step in steps) and answers(f"{url}/readyz"):
                 return True
             if time.monotonic() > deadline:
                 raise ServiceFailed(f"Penpress was not ready after {_READY_SECONDS:.0f} s; see {self.home / 'logs'}.")
@@ -197,7 +197,8 @@ def _free_port(host: str, port: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether a GET of `url` gives 200."""
     try:
         with urllib.request.urlopen(url, timeout=_PROBE_SECONDS) as answer:  # noqa: S310  # always our own http address
             return bool(answer.status == 200)

@@ -40,9 +40,9 @@ class Database:
             yield session
 
     def ping(self) -> None:
-        """Raises SQLAlchemy's error when Postgres does not answer."""
+        """Raises SQLAlchemy's error when Postgres does not answer, or has not been migrated yet."""
         with self.engine.connect() as connection:
-            connection.execute(text("SELECT 1"))
+            connection.execute(text("SELECT 1 FROM alembic_version"))
 
     def close(self) -> None:
         """Give back every connection."""

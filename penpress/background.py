@@ -1,0 +1,65 @@
+"""`penpress up --detach` and `penpress down`: a service that outlives the terminal, and its end."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from penpress.errors import NotRunning, ServiceFailed
+from penpress.state import read_state, service_url
+from penpress.up import answers
+
+_POLL_SECONDS = 0.1
+_START_SECONDS = 180.0
+_STOP_SECONDS = 90.0
+
+
+def start_in_background(home: Path, options: Sequence[str]) -> str:
+    """Run `penpress up` with these options apart from this terminal, and give its address once it is ready.
+
+    One that is running already is as good. Raises `ServiceFailed` with the sentence that it ended with.
+    """
+    running = service_url(home)
+    if running:
+        return running
+    log = home / "logs" / "up.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        command = [sys.executable, "-m", "penpress", "up", *options]
+        child = subprocess.Popen(  # noqa: S603  # our own command line, no shell
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+
+    def has_started() -> bool:
+        if child.poll() is not None:
+            raise ServiceFailed(_last_line(log) or f"Penpress ended with status {child.returncode}; see {log}.")
+        url = service_url(home)
+        return url is not None and answers(f"{url}/readyz")
+
+    _wait(has_started, _START_SECONDS, f"Penpress was not ready after {_START_SECONDS:.0f} s; see {log}.")
+    return str(service_url(home))
+
+
+def stop_in_background(home: Path) -> None:
+    """End the `up` on this home, wherever it was started. Raises `NotRunning`, or `ServiceFailed` if it does not end."""
+    state = read_state(home)
+    if state is None or service_url(home) is None:
+        raise NotRunning(f"Penpress is not running in {home}.")
+    os.kill(state.pid, signal.SIGTERM)
+    _wait(lambda: service_url(home) is None, _STOP_SECONDS, f"Penpress (pid {state.pid}) does not end.")
+
+
+def _wait(condition: Callable[[], bool], seconds: float, otherwise: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise ServiceFailed(otherwise)
+        time.sleep(_POLL_SECONDS)
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else ""
