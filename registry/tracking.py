@@ -23,6 +23,8 @@ EXPERIMENT_NAME = "penpress"
 SCHEMA = Path(__file__).with_name("mlflow_schema.sql")
 _DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     # A registry that is down must be noticed in seconds; MLflow would try for minutes.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",

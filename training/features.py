@@ -1,6 +1,6 @@
 """Run the frozen trunk once over every image and keep the pooled features on disk: the head then trains in seconds.
 
-On a CPU the trunk runs in bfloat16 with channels last, about twenty times as fast as plain float32 (docs/decisions).
+On a CPU the trunk runs in bfloat16 with channels last, about twenty times as fast as plain float32.
 """
 
 import hashlib

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-import torch
 
-from inference.bundle import load_bundle
+from inference.bundle import InputSpec, load_bundle
 from inference.classifier import Classifier
 from training import assemble as assembling
 from training.__main__ import describe, train_head
 from training.assemble import FULL, QUANTIZED, assemble
 from training.config import TrainingConfig
 from training.data import read_data_set, read_pixels
+from training.export import export_graph
 from training.model import ServingModel
 from training.progress import silent
 
@@ -26,7 +26,7 @@ def config(make_data_set: Callable[..., Path], make_config: Callable[..., Traini
 
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Classify here: a pool of processes takes seconds to start, and one test below covers it."""
+    """Classify here: a pool of processes takes seconds to start; test_evaluate covers it."""
 
     def answer(directory: Path, samples, *, processes: int, advance) -> np.ndarray:  # type: ignore[no-untyped-def]
         classifier = Classifier(load_bundle(directory), device="cpu")
@@ -67,12 +67,8 @@ def test_a_quantized_graph_that_fails_its_gate_is_left_out(
 
 
 def test_the_graph_takes_any_number_of_images(random_model: ServingModel, tmp_path: Path) -> None:
-    from inference.bundle import InputSpec
-    from training.export import export_graph
-
     spec = InputSpec(height=32, width=64)
     export_graph(random_model, tmp_path / FULL, spec)
     dimensions = onnx.load(tmp_path / FULL).graph.input[0].type.tensor_type.shape.dim
     assert dimensions[0].dim_param == "n"
     assert [dimension.dim_value for dimension in dimensions[1:]] == [32, 64, 3]
-    assert torch.is_tensor(random_model.bias)
