@@ -107,7 +107,7 @@ def _make_session(graph: Path, *, on_gpu: bool, threads: int) -> ort.InferenceSe
     # Threads that spin while they wait steal the cores from the other worker processes.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        # Its bytes and not its path, by which onnxruntime would follow it to weights outside the bundle that no checksum covers.
+        # Its bytes and not its path, by which onnxruntime would find weights outside the bundle that no checksum covers.
         return ort.InferenceSession(graph.read_bytes(), options, providers=[_CUDA, _CPU] if on_gpu else [_CPU])
     except Exception as error:  # onnxruntime has a class for each of its status codes, with no base of their own
         raise WrongGraph(f"{graph} cannot be loaded: {error}.") from error

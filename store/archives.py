@@ -5,20 +5,27 @@ Each entry of the directory becomes a `Member`; one that must not be read carrie
 
 import re
 import stat
+import struct
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
-_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
+from store.blobs import BlobError
+
+# Of the other methods zipfile unpacks a whole read at once, without bound: 50 bytes of bzip2 make 45 MB.
+_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _ARCHIVE_ENDINGS = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".cbz", ".cbr"}
 _SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
 _SYSTEM_FOLDER = "__MACOSX"
 _UTF8_FLAG = 0x800
 _ENCRYPTED_FLAG = 0x1
 _LOCAL_HEADER_BYTES = 30
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_MAX_DIRECTORY_BYTES = 128 * 1024**2
+_DIRECTORY_ENTRY = struct.Struct("<28x3H12x")  # lengths of name, extra field and comment
+_END_RECORDS_64_BYTES = 76
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class ArchiveError(Exception):
@@ -66,22 +73,41 @@ class Member:
 def open_archive(file: BinaryIO, *, max_items: int) -> zipfile.ZipFile:
     """Read the directory of a zip. Raises `ArchiveError`."""
     try:
-        archive = zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        if _count_entries(file, at_most=max_items + 1) > max_items:
+            raise TooManyItems(f"The archive has more than the {max_items} entries allowed.")
+        return zipfile.ZipFile(file)
+    except (ArchiveError, BlobError):
+        raise
+    except Exception as error:  # zipfile raises half a dozen kinds on a damaged directory
         raise ArchiveError(f"The file is not a readable zip archive: {error}.") from error
-    count = len(archive.infolist())
-    if count > max_items:
-        raise TooManyItems(f"The archive has {count} entries; at most {max_items} are allowed.")
-    return archive
+
+
+def _count_entries(file: BinaryIO, *, at_most: int) -> int:
+    """Entries in the directory, counted before zipfile reads it: that takes 660 bytes of memory for each."""
+    end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # private, but the same in every Python that we support
+    if end is None:
+        return 0  # zipfile says what is wrong
+    size, after = end[zipfile._ECD_SIZE], end[zipfile._ECD_LOCATION]  # type: ignore[attr-defined]
+    if end[zipfile._ECD_SIGNATURE] == zipfile.stringEndArchive64:  # type: ignore[attr-defined]
+        after -= _END_RECORDS_64_BYTES
+    if size > min(after, _MAX_DIRECTORY_BYTES):
+        raise ArchiveError(f"The archive's directory claims {size} bytes; at most {_MAX_DIRECTORY_BYTES} are read.")
+    file.seek(after - size)
+    directory = file.read(size)
+    count = place = 0
+    while count < at_most and place + _DIRECTORY_ENTRY.size <= size:
+        place += _DIRECTORY_ENTRY.size + sum(_DIRECTORY_ENTRY.unpack_from(directory, place))
+        count += 1
+    return count
 
 
 def list_members(archive: zipfile.ZipFile, *, max_item_bytes: int) -> Iterator[Member]:
     """Every entry that is not a folder, in the order of the directory."""
     overlapping = _overlapping_entries(archive)
     for index, info in enumerate(archive.infolist()):
-        if info.is_dir():
-            continue
         name = entry_name(info)
+        if name.endswith("/"):
+            continue
         refusal = _refuse(info, name, max_item_bytes)
         if refusal is None and index in overlapping:
             refusal = Refusal("overlapping_entry", "The entry shares bytes with another one, as zip bombs do.")
@@ -94,6 +120,8 @@ def read_member(archive: zipfile.ZipFile, index: int, *, max_item_bytes: int) ->
     try:
         with archive.open(info) as entry:
             data = entry.read(max_item_bytes + 1)
+    except BlobError:
+        raise  # the entry may be well; it is the store that does not answer
     except Exception as error:  # zipfile and its decompressors raise a dozen kinds on damaged data
         raise EntryError(f"The entry cannot be unpacked: {error}.") from error
     if len(data) > max_item_bytes:
@@ -127,7 +155,7 @@ def _refuse(info: zipfile.ZipInfo, name: str, max_item_bytes: int) -> Refusal | 
     if info.flag_bits & _ENCRYPTED_FLAG:
         return Refusal("encrypted_entry", "The entry is encrypted.")
     if info.compress_type not in _METHODS:
-        return Refusal("unknown_compression", "The entry is compressed with a method other than deflate, bzip2 or LZMA.")
+        return Refusal("unknown_compression", "The entry is compressed with a method other than deflate.")
     if path.suffix.lower() in _ARCHIVE_ENDINGS:
         return Refusal("nested_archive", "The entry is an archive itself; send it as an upload of its own.")
     if info.file_size > max_item_bytes:
@@ -140,7 +168,7 @@ def _is_system_file(path: PurePosixPath) -> bool:
 
 
 def _overlapping_entries(archive: zipfile.ZipFile) -> set[int]:
-    """Entries that begin before the one before them ends; Python's zipfile reads them without complaint."""
+    """Entries that begin before the one before them ends, or before the file does; zipfile reads them without complaint."""
     infos = archive.infolist()
     overlapping: set[int] = set()
     furthest, owner = 0, -1

@@ -4,19 +4,26 @@ A blob appears whole or not at all: on a local disk it is written beside its pla
 an object when its upload is closed.
 
     BlobError
-      BlobMissing
+      BlobMissing  BlobsUnavailable
 """
 
+import io
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.spec import AbstractBufferedFile
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+_READ_AHEAD_BYTES = 128 * 1024
 
 
 class BlobError(Exception):
@@ -25,6 +32,10 @@ class BlobError(Exception):
 
 class BlobMissing(BlobError):
     """The file is no longer in the blob store."""
+
+
+class BlobsUnavailable(BlobError):
+    """The blob store does not answer."""
 
 
 def new_key() -> str:
@@ -50,7 +61,7 @@ class Blobs:
         try:
             yield file
         except BaseException:
-            file.discard()  # type: ignore[attr-defined]  # fsspec's buffered files have it; BinaryIO does not say so
+            self._throw_away(file, key)
             raise
         file.close()
 
@@ -60,14 +71,17 @@ class Blobs:
             file.write(data)
 
     def open(self, key: str) -> BinaryIO:
-        """A seekable file. Raises `BlobMissing`."""
+        """A seekable file. Raises `BlobMissing`; it and reading from the file raise `BlobsUnavailable`."""
         try:
-            return cast(BinaryIO, self._fs.open(self._path(key), "rb"))
+            file = self._fs.open(self._path(key), "rb")
         except FileNotFoundError as error:
             raise BlobMissing(BlobMissing.__doc__) from error
+        except Exception as error:  # each object store's client has errors of its own
+            raise BlobsUnavailable(f"{BlobsUnavailable.__doc__} {error}") from error
+        return io.BufferedReader(_Source(file), _READ_AHEAD_BYTES)
 
     def read(self, key: str) -> bytes:
-        """The whole of a blob. Raises `BlobMissing`."""
+        """The whole of a blob. Raises `BlobMissing` or `BlobsUnavailable`."""
         with self.open(key) as file:
             return file.read()
 
@@ -76,8 +90,48 @@ class Blobs:
         with suppress(FileNotFoundError):
             self._fs.rm_file(self._path(key))
 
+    def _throw_away(self, file: BinaryIO, key: str) -> None:
+        if isinstance(file, AbstractBufferedFile):
+            file.discard()
+            file.closed = True  # else the garbage collector closes it, which publishes what was written so far
+        else:
+            file.close()
+        self.delete(key)
+
     def _path(self, key: str) -> str:
         return f"{self._root.rstrip('/')}/{key}"
+
+
+class _Source(io.RawIOBase):
+    """A blob as a raw file, which tells a store that fails from data that is damaged."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        view = memoryview(buffer)
+        try:
+            data = self._file.read(len(view))
+        except Exception as error:  # each object store's client has errors of its own
+            raise BlobsUnavailable(f"{BlobsUnavailable.__doc__} {error}") from error
+        view[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 @contextmanager

@@ -98,6 +98,17 @@ def finish_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID, plan:
     return [row.id for row in rows]
 
 
+def renew_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID, *, lease_seconds: float) -> bool:
+    """Plan for another `lease_seconds`; False when the job was given to somebody else."""
+    renewed = session.scalars(
+        update(Job)
+        .where(Job.id == job_id, Job.lease_token == token, Job.state == JobState.PLANNING)
+        .values(lease_until=func.now() + timedelta(seconds=lease_seconds))
+        .returning(Job.id)
+    )
+    return renewed.one_or_none() is not None
+
+
 def release_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID) -> None:
     """planning → queued: the planner is well but cannot plan now; the sweep sends the hint again."""
     session.execute(

@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import Select, insert, select, tuple_
 from sqlalchemy.orm import Session, undefer
 
+from store.archives import display_name
 from store.models import GradcamPolicy, ItemStatus, Job, Prediction, Upload, new_id
 
 _BATCH_ROWS = 1000
+_DETAIL_CHARACTERS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,9 @@ def succeeded(
 
 def refused(item: Item, *, reason: str, detail: str, page: int = 1, status: ItemStatus = ItemStatus.FAILED) -> NewPrediction:
     """An item without a verdict, and why."""
-    return NewPrediction(**asdict(item), page=page, status=status, reason=reason, detail=detail)
+    # The detail quotes decoders, which quote the file: Postgres refuses a row with a NUL in it, and with the row its chunk.
+    shown = display_name(detail)[:_DETAIL_CHARACTERS]
+    return NewPrediction(**asdict(item), page=page, status=status, reason=reason, detail=shown)
 
 
 def insert_predictions(

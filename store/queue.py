@@ -4,6 +4,7 @@ Losing one costs time, never work: the sweep announces again whatever the rows s
 """
 
 import logging
+import threading
 import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from typing import Any
 
 from celery import Celery
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from store.settings import Settings
 
@@ -104,12 +106,11 @@ class LateSender:
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hints")
-        self._waiting = 0
+        self._places = threading.Semaphore(self._MAX_WAITING)
 
     def plan_job(self, job_id: uuid.UUID) -> None:
         """Hand the hint over and return at once. Past a thousand waiting hints it is dropped: the sweep finds the row."""
-        if self._waiting < self._MAX_WAITING:
-            self._waiting += 1
+        if self._places.acquire(blocking=False):
             self._executor.submit(self._run, self._queue.plan_jobs, [job_id])
 
     def close(self) -> None:
@@ -119,10 +120,10 @@ class LateSender:
     def _run(self, send: Callable[[Iterable[uuid.UUID]], None], ids: list[uuid.UUID]) -> None:
         try:
             send(ids)
-        except (OperationalError, OSError) as error:
+        except (OperationalError, RedisError, OSError) as error:
             _log.warning("hint not sent, the sweep will: %s", error)
         finally:
-            self._waiting -= 1
+            self._places.release()
 
 
 def task_names() -> dict[str, Any]:

@@ -24,7 +24,7 @@ class Sources:
         self._open: tuple[uuid.UUID, BinaryIO, zipfile.ZipFile] | None = None
 
     def archive(self, upload: Upload) -> zipfile.ZipFile:
-        """The upload's archive, opened. Raises `ArchiveError` or `BlobMissing`."""
+        """The upload's archive, opened. Raises `ArchiveError` or a `BlobError`."""
         if self._open and self._open[0] == upload.id:
             return self._open[2]
         self.close()
@@ -38,7 +38,7 @@ class Sources:
         return opened
 
     def read(self, upload: Upload, member_index: int | None) -> bytes:
-        """The bytes of one item. Raises `EntryError` or `BlobMissing`."""
+        """The bytes of one item. Raises `ArchiveError` or a `BlobError`."""
         if member_index is not None:
             return archives.read_member(self.archive(upload), member_index, max_item_bytes=self._max_item_bytes)
         if upload.size_bytes > self._max_item_bytes:

@@ -13,7 +13,7 @@ from store.blobs import BlobMissing
 from store.chunks import Claim
 from store.predictions import Item, NewPrediction
 from worker.lease import Lease, LeaseLost, held_lease
-from worker.runtime import MODEL_UNAVAILABLE, Runtime
+from worker.runtime import NOT_THE_WORKS_FAULT, Runtime
 
 _GPU_BATCH = 16
 _ZIP_MAGIC = b"PK\x03\x04"
@@ -26,18 +26,24 @@ def classify_chunk(runtime: Runtime, chunk_id: uuid.UUID) -> None:
     if claim is None:
         return
     try:
-        classifier = runtime.models.load(claim.model_version).classifier
-    except MODEL_UNAVAILABLE:
+        _classify_claimed(runtime, claim)
+    except LeaseLost:
+        return
+    except NOT_THE_WORKS_FAULT:
         with runtime.database.transaction() as session:
             chunks.release_chunk(session, claim.chunk_id, claim.token)
         raise
-    try:
-        with held_lease(runtime, claim) as lease:
-            rows = list(_answer_items(runtime, claim, classifier, lease))
-            with runtime.database.transaction() as session:
-                jobs.finish_chunk(session, claim.chunk_id, claim.token, rows)
-    except LeaseLost:
-        return
+
+
+def _classify_claimed(runtime: Runtime, claim: Claim) -> None:
+    lease_seconds = runtime.settings.lease_seconds
+    with held_lease(
+        runtime, lambda s: chunks.renew_lease(s, claim.chunk_id, claim.token, lease_seconds=lease_seconds)
+    ) as lease:
+        classifier = runtime.models.load(claim.model_version).classifier
+        rows = list(_answer_items(runtime, claim, classifier, lease))
+        with runtime.database.transaction() as session:
+            jobs.finish_chunk(session, claim.chunk_id, claim.token, rows)
 
 
 def _answer_items(runtime: Runtime, claim: Claim, classifier: Classifier, lease: Lease) -> Iterator[NewPrediction]:
@@ -45,8 +51,8 @@ def _answer_items(runtime: Runtime, claim: Claim, classifier: Classifier, lease:
     size = runtime.settings.batch_images or (_GPU_BATCH if classifier.on_gpu else 1)
     waiting: list[tuple[Item, PreparedPage]] = []
     for item in claim.items:
-        lease.check()
         for page in _read_pages(runtime, claim, item, classifier):
+            lease.check()
             waiting.append((item, page))
             if len(waiting) >= size:
                 yield from _classify(claim, classifier, waiting)

@@ -36,19 +36,23 @@ class Sweep:
         with self._database.transaction() as session:
             if not try_sweep_lock(session):
                 return
-            self._recover_expired_chunks()
+            recovered = self._recover_expired_chunks()
             self._close_finished_jobs()
+            # Messages last: a Redis that is down must not keep rows from being put right.
+            self._queue.classify_chunks(recovered)
             self._announce_plans()
             self._announce_chunks()
 
-    def _recover_expired_chunks(self) -> None:
+    def _recover_expired_chunks(self) -> list[uuid.UUID]:
+        """The chunks to announce."""
         with self._database.transaction() as session:
             expired = chunks.expired_chunks(session, limit=_LIMIT)
+        due: list[uuid.UUID] = []
         for chunk_id in expired:
             with self._database.transaction() as session:
-                due = chunks.recover_chunk(session, chunk_id, max_attempts=self._settings.max_attempts)
+                due += chunks.recover_chunk(session, chunk_id, max_attempts=self._settings.max_attempts)
             _log.warning("chunk %s was taken from a silent worker", chunk_id)
-            self._queue.classify_chunks(due)
+        return due
 
     def _close_finished_jobs(self) -> None:
         with self._database.transaction() as session:

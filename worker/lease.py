@@ -1,21 +1,23 @@
-"""Hold a chunk's lease while it is worked on: a thread renews it, and says when it was lost."""
+"""Hold the lease of a chunk or of a job's planning while it is worked on: a thread renews it, and says when it was lost."""
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
-from store import chunks
-from store.chunks import Claim
 from worker.runtime import Runtime
+
+Renew = Callable[[Session], bool]
+"""Holds the lease for another while; False when somebody else has it."""
 
 _log = logging.getLogger(__name__)
 
 
 class LeaseLost(Exception):
-    """The chunk was given to another worker; what this one found out is thrown away."""
+    """The work was given to another worker; what this one found out is thrown away."""
 
 
 class Lease:
@@ -25,7 +27,7 @@ class Lease:
         self._lost = threading.Event()
 
     def mark_lost(self) -> None:
-        """Say that somebody else has the chunk."""
+        """Say that somebody else has the work."""
         self._lost.set()
 
     def check(self) -> None:
@@ -35,10 +37,10 @@ class Lease:
 
 
 @contextmanager
-def held_lease(runtime: Runtime, claim: Claim) -> Iterator[Lease]:
-    """Renew the claim's lease every `heartbeat_seconds` until the block ends."""
+def held_lease(runtime: Runtime, renew: Renew) -> Iterator[Lease]:
+    """Renew every `heartbeat_seconds` until the block ends."""
     lease, ended = Lease(), threading.Event()
-    thread = threading.Thread(target=_renew, args=(runtime, claim, lease, ended), name="lease", daemon=True)
+    thread = threading.Thread(target=_keep_renewing, args=(runtime, renew, lease, ended), name="lease", daemon=True)
     thread.start()
     try:
         yield lease
@@ -47,12 +49,11 @@ def held_lease(runtime: Runtime, claim: Claim) -> Iterator[Lease]:
         thread.join()
 
 
-def _renew(runtime: Runtime, claim: Claim, lease: Lease, ended: threading.Event) -> None:
-    settings = runtime.settings
-    while not ended.wait(settings.heartbeat_seconds):
+def _keep_renewing(runtime: Runtime, renew: Renew, lease: Lease, ended: threading.Event) -> None:
+    while not ended.wait(runtime.settings.heartbeat_seconds):
         try:
             with runtime.database.transaction() as session:
-                held = chunks.renew_lease(session, claim.chunk_id, claim.token, lease_seconds=settings.lease_seconds)
+                held = renew(session)
         except SQLAlchemyError as error:
             _log.warning("lease not renewed, will try again: %s", error)
             continue

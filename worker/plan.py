@@ -9,11 +9,12 @@ from itertools import count
 
 from store import archives, chunks, jobs, predictions
 from store.archives import ArchiveError, Refusal
-from store.blobs import BlobError
+from store.blobs import BlobMissing
 from store.jobs import Plan
 from store.models import ItemStatus, Job, Upload
 from store.predictions import Item, NewPrediction
-from worker.runtime import MODEL_UNAVAILABLE, Runtime
+from worker.lease import held_lease
+from worker.runtime import NOT_THE_WORKS_FAULT, Runtime
 
 
 def plan_job(runtime: Runtime, job_id: uuid.UUID) -> None:
@@ -27,14 +28,20 @@ def plan_job(runtime: Runtime, job_id: uuid.UUID) -> None:
         _give_up(runtime, job)
         return
     try:
-        plan = _make_plan(runtime, job)
-    except MODEL_UNAVAILABLE:
+        chunk_ids = _plan_claimed(runtime, job, job.lease_token)
+    except NOT_THE_WORKS_FAULT:
         with runtime.database.transaction() as session:
             jobs.release_planning(session, job.id, job.lease_token)
         raise
-    with runtime.database.transaction() as session:
-        chunk_ids = jobs.finish_planning(session, job.id, job.lease_token, plan)
     runtime.queue.classify_chunks(chunk_ids)
+
+
+def _plan_claimed(runtime: Runtime, job: Job, token: uuid.UUID) -> list[uuid.UUID]:
+    lease_seconds = runtime.settings.lease_seconds
+    with held_lease(runtime, lambda session: jobs.renew_planning(session, job.id, token, lease_seconds=lease_seconds)):
+        plan = _make_plan(runtime, job)
+        with runtime.database.transaction() as session:
+            return jobs.finish_planning(session, job.id, token, plan)
 
 
 def _give_up(runtime: Runtime, job: Job) -> None:
@@ -85,7 +92,7 @@ def _entries(runtime: Runtime, upload: Upload) -> Iterator[tuple[int | None, str
         return
     try:
         opened = runtime.sources.archive(upload)
-    except (ArchiveError, BlobError) as error:
+    except (ArchiveError, BlobMissing) as error:
         yield None, upload.name, Refusal(getattr(error, "reason", "missing_upload"), str(error))
         return
     for member in archives.list_members(opened, max_item_bytes=runtime.settings.max_item_bytes):

@@ -7,14 +7,14 @@ from inference.classifier import ClassifierError
 from inference.images import ImageLimits
 from registry.current import CurrentModel
 from registry.errors import RegistryError
-from store.blobs import Blobs
+from store.blobs import Blobs, BlobsUnavailable
 from store.database import Database
 from store.queue import Queue
 from store.settings import Settings
 from store.sources import Sources
 
-MODEL_UNAVAILABLE = (RegistryError, BundleError, ClassifierError)
-"""What loading a model may raise: the worker is well, and its work waits for better times."""
+NOT_THE_WORKS_FAULT = (RegistryError, BundleError, ClassifierError, BlobsUnavailable)
+"""What a missing model or a silent blob store raises: the worker is well, and its work waits for better times."""
 
 
 @dataclass(frozen=True, slots=True)

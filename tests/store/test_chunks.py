@@ -1,0 +1,180 @@
+import uuid
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, update
+from sqlalchemy.orm import Session
+
+from store import chunks, predictions
+from store.models import Chunk, ChunkState, Job, JobState
+from tests.store.rows import LEASE_SECONDS, chunks_of, claim, finish, lose, make_running_job
+
+MAX_ATTEMPTS = 3
+
+
+def recover(session: Session, chunk_id: uuid.UUID) -> list[uuid.UUID]:
+    return list(chunks.recover_chunk(session, chunk_id, max_attempts=MAX_ATTEMPTS))
+
+
+def claim_and_lose(session: Session, chunk_id: uuid.UUID) -> list[uuid.UUID]:
+    """A worker takes the chunk and dies."""
+    claim(session, chunk_id)
+    lose(session, chunk_id)
+    return recover(session, chunk_id)
+
+
+def only_chunk(session: Session, job: Job) -> Chunk:
+    [chunk] = chunks_of(session, job)
+    return chunk
+
+
+def test_a_claim_knows_all_that_its_work_needs(session: Session) -> None:
+    job = make_running_job(session, chunk_sizes=(2,))
+    claimed = claim(session, only_chunk(session, job).id)
+    assert (claimed.model_version, claimed.review_threshold, claimed.gradcam) == ("7", 0.9, job.gradcam)
+    assert [item.ordinal for item in claimed.items] == [0, 1]
+    assert claimed.uploads == {upload.id: upload for upload in job.uploads}
+    chunk = only_chunk(session, job)
+    assert (chunk.state, chunk.attempt, chunk.lease_token) == (ChunkState.LEASED, 1, claimed.token)
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_chunk_that_is_taken_or_done_is_not_claimed(session: Session, finished: bool) -> None:
+    job = make_running_job(session)
+    claimed = claim(session, only_chunk(session, job).id)
+    if finished:
+        finish(session, claimed)
+    assert chunks.claim_chunk(session, claimed.chunk_id, lease_seconds=LEASE_SECONDS) is None
+
+
+def test_a_chunk_that_is_not_there_is_not_claimed(session: Session) -> None:
+    assert chunks.claim_chunk(session, uuid.uuid4(), lease_seconds=LEASE_SECONDS) is None
+
+
+def test_a_lease_is_renewed_by_its_holder_only(session: Session) -> None:
+    job = make_running_job(session)
+    claimed = claim(session, only_chunk(session, job).id, lease_seconds=1)
+    before = only_chunk(session, job).lease_until
+    assert not chunks.renew_lease(session, claimed.chunk_id, uuid.uuid4(), lease_seconds=LEASE_SECONDS)
+    assert only_chunk(session, job).lease_until == before
+    assert chunks.renew_lease(session, claimed.chunk_id, claimed.token, lease_seconds=LEASE_SECONDS)
+    renewed = only_chunk(session, job).lease_until
+    assert before
+    assert renewed
+    assert renewed - before == timedelta(seconds=LEASE_SECONDS - 1)
+
+
+def test_a_lease_that_ended_is_not_renewed(session: Session) -> None:
+    job = make_running_job(session)
+    claimed = claim(session, only_chunk(session, job).id)
+    finish(session, claimed)
+    assert not chunks.renew_lease(session, claimed.chunk_id, claimed.token, lease_seconds=LEASE_SECONDS)
+
+
+def test_a_released_chunk_waits_again_without_blame(session: Session) -> None:
+    job = make_running_job(session)
+    claimed = claim(session, only_chunk(session, job).id)
+    chunks.release_chunk(session, claimed.chunk_id, uuid.uuid4())
+    assert only_chunk(session, job).state == ChunkState.LEASED
+    chunks.release_chunk(session, claimed.chunk_id, claimed.token)
+    chunk = only_chunk(session, job)
+    assert (chunk.state, chunk.attempt, chunk.lease_token, chunk.lease_until) == (ChunkState.READY, 0, None, None)
+    assert not finish(session, claimed)
+
+
+def test_only_silent_workers_chunks_are_expired(session: Session) -> None:
+    job = make_running_job(session, chunk_sizes=(1, 1, 1, 1))
+    ready, held, silent, finished = (chunk.id for chunk in chunks_of(session, job))
+    claim(session, held)
+    claim(session, silent)
+    finish(session, claim(session, finished))
+    lose(session, silent)
+    assert chunks.expired_chunks(session, limit=10) == [silent]
+    assert ready not in chunks.expired_chunks(session, limit=10)
+
+
+def test_a_chunk_whose_lease_still_runs_is_not_recovered(session: Session) -> None:
+    job = make_running_job(session)
+    claimed = claim(session, only_chunk(session, job).id)
+    assert recover(session, claimed.chunk_id) == []
+    assert finish(session, claimed)
+
+
+def test_a_renewal_that_comes_just_in_time_wins_over_the_sweep(session: Session) -> None:
+    job = make_running_job(session)
+    claimed = claim(session, only_chunk(session, job).id)
+    lose(session, claimed.chunk_id)
+    assert chunks.expired_chunks(session, limit=10) == [claimed.chunk_id]
+    assert chunks.renew_lease(session, claimed.chunk_id, claimed.token, lease_seconds=LEASE_SECONDS)
+    assert recover(session, claimed.chunk_id) == []
+
+
+def test_the_first_loss_offers_the_chunk_again_as_it_is(session: Session) -> None:
+    job = make_running_job(session, chunk_sizes=(4,))
+    chunk_id = only_chunk(session, job).id
+    lost = claim(session, chunk_id)
+    lose(session, chunk_id)
+    assert recover(session, chunk_id) == [chunk_id]
+    assert not finish(session, lost)
+    assert finish(session, claim(session, chunk_id))
+    assert (job.state, job.succeeded) == (JobState.COMPLETED, 4)
+
+
+def test_the_second_loss_halves_the_chunk_and_every_further_one_the_half(session: Session) -> None:
+    job = make_running_job(session, chunk_sizes=(5,))
+    chunk_id = only_chunk(session, job).id
+    claim_and_lose(session, chunk_id)
+    halves = claim_and_lose(session, chunk_id)
+    assert [[m["ordinal"] for m in chunk.members] for chunk in chunks_of(session, job)] == [[0, 1], [2, 3, 4]]
+    assert {(chunk.state, chunk.attempt) for chunk in chunks_of(session, job)} == {(ChunkState.READY, 1)}
+    assert len(claim_and_lose(session, halves[0])) == 2
+    assert sorted(len(chunk.members) for chunk in chunks_of(session, job)) == [1, 1, 3]
+
+
+def test_an_item_that_kills_every_worker_ends_alone_and_is_given_up(session: Session) -> None:
+    job = make_running_job(session, chunk_sizes=(8,))
+    deadly, deaths = 5, 0
+    waiting = [only_chunk(session, job).id]
+    while waiting:
+        claimed = claim(session, waiting.pop(0))
+        if any(item.ordinal == deadly for item in claimed.items):
+            deaths += 1
+            lose(session, claimed.chunk_id)
+            waiting += recover(session, claimed.chunk_id)
+        else:
+            finish(session, claimed)
+    rows = predictions.list_results(session, job, filters=predictions.Filters(), limit=10)
+    assert [(row.ordinal, row.reason) for row in rows] == [(n, "worker_lost" if n == deadly else None) for n in range(8)]
+    assert (job.state, job.total, job.succeeded, job.failed) == (JobState.COMPLETED, 8, 7, 1)
+    assert deaths == 6  # whole twice, then half, quarter, and alone until its third attempt
+
+
+def test_an_item_alone_is_given_up_after_its_last_attempt(session: Session) -> None:
+    job = make_running_job(session)
+    chunk_id = only_chunk(session, job).id
+    assert claim_and_lose(session, chunk_id) == [chunk_id]
+    assert claim_and_lose(session, chunk_id) == [chunk_id]
+    assert claim_and_lose(session, chunk_id) == []
+    [row] = predictions.list_results(session, job, filters=predictions.Filters(), limit=10)
+    assert (row.reason, row.detail) == (
+        "worker_lost",
+        "The worker was lost 3 times while it read this item, so it was given up.",
+    )
+    assert job.state == JobState.FAILED
+
+
+def test_chunks_are_due_once_their_message_seems_lost(session: Session) -> None:
+    job = make_running_job(session, chunk_sizes=(1, 1, 1))
+    waiting, fresh, held = (chunk.id for chunk in chunks_of(session, job))
+    past = func.now() - timedelta(seconds=30)
+    session.execute(update(Chunk).where(Chunk.id.in_([waiting, held])).values(hinted_at=past))
+    claim(session, held)
+    assert chunks.due_chunks(session, hint_seconds=20, limit=10) == [waiting]
+    assert chunks.due_chunks(session, hint_seconds=20, limit=10) == []
+    assert fresh not in chunks.due_chunks(session, hint_seconds=20, limit=10)
+
+
+def test_chunks_of_a_job_that_ended_are_not_due(session: Session) -> None:
+    job = make_running_job(session)
+    session.execute(update(Job).where(Job.id == job.id).values(state=JobState.CANCELLED))
+    assert chunks.due_chunks(session, hint_seconds=-1, limit=10) == []

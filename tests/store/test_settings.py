@@ -1,0 +1,71 @@
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from inference.images import ImageLimits
+from store.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's `.env` is read from the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+
+def test_every_setting_works_by_default_and_says_what_it_is_for() -> None:
+    Settings()
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_a_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENPRESS_LEASE_SECONDS", "7.5")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
+    settings = Settings()
+    assert settings.lease_seconds == 7.5
+    assert settings.mlflow_uri == "http://mlflow:5000"
+
+
+def test_units_stand_in_the_names() -> None:
+    numbers = [
+        name
+        for name, field in Settings.model_fields.items()
+        if re.search(r"\b(seconds|bytes|pixels)\b", str(field.description), re.I)
+    ]
+    assert [name for name in numbers if not name.endswith(("_seconds", "_bytes", "_pixels"))] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "70000"),
+        ("LEASE_SECONDS", "0"),
+        ("DEVICE", "tpu"),
+        ("REVIEW_THRESHOLD", "1.1"),
+        ("CHUNK_ITEMS", "0"),
+        ("PDF_DPI", "9"),
+    ],
+)
+def test_an_impossible_value_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"PENPRESS_{name}", value)
+    with pytest.raises(ValidationError):
+        Settings()
+
+
+def test_a_worker_renews_its_lease_well_before_it_ends() -> None:
+    settings = Settings()
+    assert settings.heartbeat_seconds * 3 <= settings.lease_seconds
+
+
+def test_everything_has_its_place_in_the_home(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    assert settings.blobs == (tmp_path / "blobs").as_uri()
+    assert settings.mlflow_uri == f"sqlite:///{tmp_path}/mlflow.db"
+    assert settings.models_dir == tmp_path / "models"
+    assert Settings(home=Path("~/x")).home_dir == Path.home() / "x"
+    assert Settings(blobs_url="s3://bucket/scans").blobs == "s3://bucket/scans"
+
+
+def test_the_limits_of_an_item_are_those_that_inference_takes() -> None:
+    assert ImageLimits(**Settings(max_pages=3).image_limits).max_pages == 3
