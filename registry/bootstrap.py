@@ -49,7 +49,7 @@ def seed_cache(tracking_uri: str, cache: BundleCache, starter: Path = STARTER) -
 
 def _point_to(cache: BundleCache, version: str, starter: Path) -> None:
     checksum = manifest_sha256(load_bundle(starter))
-    cache.write_pointer(Pointer(version=version, bundle_sha256=checksum, at=time.time(), writer="bootstrap"))
+    cache.write_pointer(Pointer(version=version, bundle_sha256=checksum, at=time.time()))
 
 
 def _starter_version(catalog: Catalog, starter: Path) -> Version:

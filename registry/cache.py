@@ -21,14 +21,13 @@ Fetch = Callable[[Path], None]
 
 
 class Pointer(BaseModel):
-    """`prod.json`: the version in production as `writer`, one process, learned it at the time `at` (Unix, seconds)."""
+    """`prod.json`: the version in production as somebody learned it at the time `at` (Unix, seconds)."""
 
     model_config = ConfigDict(frozen=True)
 
     version: str
     bundle_sha256: str | None = None
     at: float
-    writer: str
 
 
 class BundleCache:

@@ -8,10 +8,8 @@ Make a `CurrentModel` before or after a fork, but start it and load from it afte
 """
 
 import logging
-import os
 import threading
 import time
-import uuid
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from inference.classifier import Classifier, Device
 from registry.cache import BundleCache, Pointer, manifest_sha256
 from registry.catalog import PROD, Catalog
 from registry.errors import NoModel, RegistryError
+from registry.locking import Leadership
 
 __all__ = ["CurrentModel", "LoadedModel", "NoModel"]
 
@@ -59,7 +58,7 @@ class CurrentModel:
         self._catalog = Catalog(tracking_uri)
         self._cache = BundleCache(cache_dir, tracking_uri, alias)
         self._device, self._threads, self._poll_seconds, self._alias = device, threads, poll_seconds, alias
-        self._token = uuid.uuid4().hex
+        self._leadership = Leadership(self._cache.directory / ".leader")
         self._current: LoadedModel | None = None
         self._loaded: OrderedDict[str, _Held] = OrderedDict()
         self._loading = threading.Lock()
@@ -72,17 +71,22 @@ class CurrentModel:
         Never waits for the registry and never fails: what went wrong is in `last_error`.
         """
         self._stopped.clear()
+        self.warm_up()
+        self._follower = threading.Thread(target=self._run, name="model-follower", daemon=True)
+        self._follower.start()
+
+    def warm_up(self) -> None:
+        """Load the last version known to be in production, if it is on the disk; the registry is not asked."""
         known = self._cache.read_pointer()
         if known is not None and self._cache.bundle(known.version) is not None:
             self._follow(known)
-        self._follower = threading.Thread(target=self._run, name="model-follower", daemon=True)
-        self._follower.start()
 
     def stop(self) -> None:
         """Follow the alias no longer; the model stays loaded."""
         self._stopped.set()
         if self._follower is not None:
             self._follower.join(timeout=self._poll_seconds + 10)
+        self._leadership.resign()
 
     def get(self) -> LoadedModel:
         """The model in production. Raises `NoModel` until the first one is loaded."""
@@ -99,14 +103,19 @@ class CurrentModel:
         return self._load(version, bundle_sha256=None)
 
     def resolve(self) -> str:
-        """Which version is in production now; while the registry is down, which one last was. Raises `NoModel`."""
+        """Which version is in production now; while the registry is down, which one last was. Raises `NoModel`.
+
+        What a living follower on this machine noted is taken as it is, and so is a note younger than two polls.
+        """
+        noted = self._cache.read_pointer()
+        if noted is not None and (self._is_fresh(noted) or self._leadership.is_taken()):
+            return noted.version
         try:
-            return self._learn().version
+            return self._ask().version
         except RegistryError as error:
-            known = self._cache.read_pointer()
-            if known is None:
+            if noted is None:
                 raise NoModel(f"{NoModel.__doc__} {error}") from error
-            return known.version
+            return noted.version
 
     def _run(self) -> None:
         while True:
@@ -117,7 +126,7 @@ class CurrentModel:
     def _follow(self, pointer: Pointer | None = None) -> None:
         """Swap in the version in production, if it is not there already."""
         try:
-            pointer = pointer or self._learn(leading=True)
+            pointer = pointer or self._learn()
             self._current = self._load(pointer.version, bundle_sha256=pointer.bundle_sha256)
             self.last_error = None
         except Exception as error:  # the follower must outlive whatever a registry or a new graph does
@@ -128,17 +137,14 @@ class CurrentModel:
             _log.warning("The model in production could not be loaded: %s", failure)
         self.last_error = failure
 
-    def _learn(self, *, leading: bool = False) -> Pointer:
-        """Which version is in production: from a note younger than two polls, else from MLflow.
+    def _learn(self) -> Pointer:
+        """Which version is in production: from MLflow for the follower that leads, from its note for the others."""
+        noted = None if self._leadership.claim() else self._cache.read_pointer()
+        return noted or self._ask()
 
-        With `leading`, a note of this process's own does not count: the process that asked last goes on asking.
-        """
-        writer = f"{self._token}-{os.getpid()}"
-        noted = self._cache.read_pointer()
-        if noted is not None and self._is_fresh(noted) and not (leading and noted.writer == writer):
-            return noted
+    def _ask(self) -> Pointer:
         found = self._catalog.aliased(self._alias)
-        pointer = Pointer(version=found.number, bundle_sha256=found.bundle_sha256, at=time.time(), writer=writer)
+        pointer = Pointer(version=found.number, bundle_sha256=found.bundle_sha256, at=time.time())
         self._cache.write_pointer(pointer)
         return pointer
 

@@ -1,9 +1,10 @@
-"""One process at a time: an advisory lock on a file, given back by the kernel if its holder dies."""
+"""One process at a time: advisory locks on files, given back by the kernel if their holder dies."""
 
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 
 @contextmanager
@@ -13,3 +14,44 @@ def locked(path: Path) -> Iterator[None]:
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+class Leadership:
+    """What one process of a machine has at a time, until it resigns or dies. Not to be carried over a fork."""
+
+    def __init__(self, path: Path) -> None:
+        """Nothing is claimed yet; `path` is the lock file."""
+        self._path = path
+        self._held: IO[str] | None = None
+
+    def claim(self) -> bool:
+        """Whether this object has it, now or already; does not wait."""
+        if self._held is None:
+            self._held = self._try(fcntl.LOCK_EX)
+        return self._held is not None
+
+    def is_taken(self) -> bool:
+        """Whether anybody has it."""
+        if self._held is not None:
+            return True
+        probe = self._try(fcntl.LOCK_SH)
+        if probe is None:
+            return True
+        probe.close()
+        return False
+
+    def resign(self) -> None:
+        """Let another process have it."""
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+
+    def _try(self, kind: int) -> IO[str] | None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        file = self._path.open("a")
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return None
+        return file

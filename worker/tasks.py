@@ -20,10 +20,10 @@ def register(app: Celery) -> None:
 
 
 def open_runtime(settings: Settings) -> None:
-    """Make this process's runtime and load the model."""
+    """Make this process's runtime and load the model; jobs name their versions, so none is followed."""
     global _runtime
     _runtime = Runtime.from_settings(settings)
-    _runtime.models.start()
+    _runtime.models.warm_up()
 
 
 def close_runtime() -> None:

@@ -15,6 +15,7 @@ from registry.cache import BundleCache
 from registry.catalog import Catalog
 from registry.current import CurrentModel, NoModel
 from registry.errors import NoSuchVersion
+from registry.locking import Leadership
 from registry.promotion import promote
 from tests.registry.conftest import MakeBundle
 
@@ -140,14 +141,27 @@ def test_of_two_followers_one_asks_the_registry(
     tracking_uri: str, cache_dir: Path, make_bundle: MakeBundle, make_current: MakeCurrent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ensure_model(tracking_uri, cache_dir, starter=make_bundle())
-    leader, other = make_current(poll_seconds=60), make_current(poll_seconds=60)
-    BundleCache(cache_dir, tracking_uri, "prod")._pointer_path.unlink()
-    assert leader.resolve() == "1"
+    asked: list[Catalog] = []
+    aliased = Catalog.aliased
+    monkeypatch.setattr(Catalog, "aliased", lambda catalog, *names: asked.append(catalog) or aliased(catalog, *names))
+    followers = [make_current(poll_seconds=0.05), make_current(poll_seconds=0.05)]
+    for follower in followers:
+        follower.start()
+        wait_until(serves(follower, "1"))
+    wait_until(lambda: len(asked) >= 3)
+    assert len(set(map(id, asked))) == 1
+
+
+def test_what_a_living_follower_noted_is_not_asked_again(
+    tracking_uri: str, cache_dir: Path, make_bundle: MakeBundle, make_current: MakeCurrent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensure_model(tracking_uri, cache_dir, starter=make_bundle())
+    leader, other = make_current(poll_seconds=60), make_current(poll_seconds=0)
+    leader.start()
+    wait_until(serves(leader, "1"))
+    wait_until(lambda: Leadership(BundleCache(cache_dir, tracking_uri, "prod").directory / ".leader").is_taken())
     monkeypatch.setattr(Catalog, "aliased", lambda *_: pytest.fail("MLflow was asked"))
     assert other.resolve() == "1"
-    other.start()
-    wait_until(serves(other, "1"))
-    assert other.last_error is None
 
 
 def test_a_cached_version_is_loaded_without_mlflow(tracking_uri: str, cache_dir: Path, make_bundle: MakeBundle) -> None:
