@@ -13,6 +13,7 @@ from penpress.errors import UnknownFormat
 from penpress.results import Result
 
 TABLE_ROWS = 50
+PIPED_COLUMNS = 160
 
 
 class Format(StrEnum):
@@ -68,7 +69,7 @@ def jsonl_lines(results: Iterable[Result]) -> Iterator[str]:
 
 
 def write_table(results: list[Result], total: int, stream: TextIO) -> None:
-    """The first rows of `total`, drawn as wide as the terminal."""
+    """The first rows of `total`, drawn as wide as the terminal, or as `PIPED_COLUMNS` elsewhere."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("FILE", overflow="fold")
     table.add_column("PAGE", justify="right")
@@ -77,7 +78,7 @@ def write_table(results: list[Result], total: int, stream: TextIO) -> None:
     table.add_column("")
     for result in results[:TABLE_ROWS]:
         table.add_row(*_cells(result))
-    console = Console(file=stream, highlight=False, markup=False)
+    console = Console(file=stream, width=None if stream.isatty() else PIPED_COLUMNS, highlight=False, markup=False)
     console.print(table)
     if total > TABLE_ROWS:
         console.print(f"… and {total - TABLE_ROWS} more; --out results.csv keeps them all.", style="dim")

@@ -8,10 +8,10 @@ from rich.table import Table
 
 from penpress import __version__
 from penpress.client import Job
+from penpress.output import PIPED_COLUMNS
 from penpress.up import Up
 
 _SHOWN_JOBS = 50
-_PIPED_COLUMNS = 160
 _console = Console(highlight=False, markup=False)
 
 
@@ -56,6 +56,6 @@ def show_jobs(jobs: Iterable[Job]) -> None:
         created = job["created_at"][:19].replace("T", " ")
         table.add_row(job["id"], job["state"], *numbers, "" if rate is None else f"{rate:.1f}", created)
     if table.row_count:
-        (_console if _console.is_terminal else Console(width=_PIPED_COLUMNS)).print(table)
+        (_console if _console.is_terminal else Console(width=PIPED_COLUMNS)).print(table)
     else:
         _console.print("There are no jobs yet.")

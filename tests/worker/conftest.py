@@ -15,6 +15,8 @@ from worker.classify import classify_chunk
 from worker.plan import plan_job
 from worker.runtime import Runtime
 
+MakeRuntime = Callable[..., Runtime]
+
 
 class HandQueue:
     """Keeps messages instead of sending them."""
@@ -39,18 +41,33 @@ def hand_queue() -> HandQueue:
 
 
 @pytest.fixture
-def runtime(settings: Settings, database: Database, hand_queue: HandQueue) -> Iterator[Runtime]:
-    made = Runtime.from_settings(settings.model_copy(update={"chunk_items": 2}))
-    object.__setattr__(made, "queue", hand_queue)
-    yield made
-    made.close()
+def make_runtime(settings: Settings, database: Database, hand_queue: HandQueue) -> Iterator[MakeRuntime]:
+    """A worker process's tools, with settings as a test needs them."""
+    opened: list[Runtime] = []
+
+    def make_runtime(**changes: object) -> Runtime:
+        made = Runtime.from_settings(settings.model_copy(update={"chunk_items": 2} | changes))
+        object.__setattr__(made, "queue", hand_queue)
+        opened.append(made)
+        return made
+
+    yield make_runtime
+    for made in opened:
+        made.close()
+
+
+@pytest.fixture
+def runtime(make_runtime: MakeRuntime) -> Runtime:
+    return make_runtime()
 
 
 @pytest.fixture
 def submit(runtime: Runtime) -> Callable[..., uuid.UUID]:
     """Make a queued job out of files: name → bytes; a name that ends in .zip is an archive."""
 
-    def submit(files: Mapping[str, bytes], *, gradcam: GradcamPolicy = GradcamPolicy.REVIEW, threshold: float | None = None) -> uuid.UUID:
+    def submit(
+        files: Mapping[str, bytes], *, gradcam: GradcamPolicy = GradcamPolicy.REVIEW, threshold: float | None = None
+    ) -> uuid.UUID:
         blobs = Blobs(runtime.settings.blobs)
         uploads = []
         for name, data in files.items():
