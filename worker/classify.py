@@ -3,6 +3,8 @@
 import uuid
 from collections.abc import Iterator
 
+from sqlalchemy.orm import Session
+
 from inference import cam, items
 from inference.classifier import Classifier
 from inference.errors import ImageError
@@ -36,10 +38,12 @@ def classify_chunk(runtime: Runtime, chunk_id: uuid.UUID) -> None:
 
 
 def _classify_claimed(runtime: Runtime, claim: Claim) -> None:
-    lease_seconds = runtime.settings.lease_seconds
-    with held_lease(
-        runtime, lambda s: chunks.renew_lease(s, claim.chunk_id, claim.token, lease_seconds=lease_seconds)
-    ) as lease:
+    settings = runtime.settings
+
+    def renew(session: Session) -> bool:
+        return chunks.renew_lease(session, claim.chunk_id, claim.token, lease_seconds=settings.lease_seconds)
+
+    with held_lease(runtime, renew, stuck_seconds=settings.page_seconds) as lease:
         classifier = runtime.models.load(claim.model_version).classifier
         rows = list(_answer_items(runtime, claim, classifier, lease))
         with runtime.database.transaction() as session:

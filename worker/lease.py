@@ -1,7 +1,11 @@
 """Hold the lease of a chunk or of a job's planning while it is worked on: a thread renews it, and says when it was lost."""
 
 import logging
+import math
+import os
+import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -21,10 +25,11 @@ class LeaseLost(Exception):
 
 
 class Lease:
-    """Ask `check` between two items."""
+    """Ask `check` between two pages; it is the sign of life, too."""
 
     def __init__(self) -> None:
         self._lost = threading.Event()
+        self._checked_at = time.monotonic()
 
     def mark_lost(self) -> None:
         """Say that somebody else has the work."""
@@ -32,15 +37,21 @@ class Lease:
 
     def check(self) -> None:
         """Raises `LeaseLost`."""
+        self._checked_at = time.monotonic()
         if self._lost.is_set():
             raise LeaseLost
 
+    def silent_seconds(self) -> float:
+        """How long nobody has asked `check`."""
+        return time.monotonic() - self._checked_at
+
 
 @contextmanager
-def held_lease(runtime: Runtime, renew: Renew) -> Iterator[Lease]:
-    """Renew every `heartbeat_seconds` until the block ends."""
+def held_lease(runtime: Runtime, renew: Renew, *, stuck_seconds: float = math.inf) -> Iterator[Lease]:
+    """Renew every `heartbeat_seconds` until the block ends, or until it has been silent for `stuck_seconds`."""
     lease, ended = Lease(), threading.Event()
-    thread = threading.Thread(target=_keep_renewing, args=(runtime, renew, lease, ended), name="lease", daemon=True)
+    arguments = (runtime, renew, lease, ended, stuck_seconds)
+    thread = threading.Thread(target=_keep_renewing, args=arguments, name="lease", daemon=True)
     thread.start()
     try:
         yield lease
@@ -49,8 +60,10 @@ def held_lease(runtime: Runtime, renew: Renew) -> Iterator[Lease]:
         thread.join()
 
 
-def _keep_renewing(runtime: Runtime, renew: Renew, lease: Lease, ended: threading.Event) -> None:
+def _keep_renewing(runtime: Runtime, renew: Renew, lease: Lease, ended: threading.Event, stuck_seconds: float) -> None:
     while not ended.wait(runtime.settings.heartbeat_seconds):
+        if lease.silent_seconds() > stuck_seconds:
+            _kill_this_process()
         try:
             with runtime.database.transaction() as session:
                 held = renew(session)
@@ -60,3 +73,11 @@ def _keep_renewing(runtime: Runtime, renew: Renew, lease: Lease, ended: threadin
         if not held:
             lease.mark_lost()
             return
+
+
+def _kill_this_process() -> None:
+    """A decoder that hangs cannot be interrupted. Without its process the lease runs out, and the sweep finds the item as it
+    finds any that takes its worker down; Celery's pool starts another process.
+    """
+    _log.error("a page has hung this worker process, which ends now")
+    os.kill(os.getpid(), signal.SIGKILL)

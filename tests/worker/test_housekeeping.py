@@ -1,0 +1,181 @@
+import signal
+import threading
+import uuid
+from collections.abc import Callable, Iterable
+
+import pytest
+from kombu.exceptions import OperationalError
+from sqlalchemy import select, update
+
+from store import chunks
+from store.database import Database
+from store.locks import try_sweep_lock
+from store.models import Chunk, ChunkState, Job, JobState
+from store.settings import Settings
+from tests.pictures import png
+from tests.worker.conftest import HandQueue
+from tests.worker.looks import age, read_chunks, read_job
+from worker import housekeeping
+from worker.classify import classify_chunk
+from worker.housekeeping import Sweep
+from worker.plan import plan_job
+from worker.runtime import Runtime
+
+Submit = Callable[..., uuid.UUID]
+
+
+@pytest.fixture
+def sweep(settings: Settings, database: Database, hand_queue: HandQueue) -> Sweep:
+    return Sweep(settings, database, hand_queue)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def planned(runtime: Runtime, submit: Submit, hand_queue: HandQueue) -> uuid.UUID:
+    """A job of three items in two chunks, whose messages were lost."""
+    job_id = submit({f"{name}.png": png() for name in "abc"})
+    plan_job(runtime, job_id)
+    hand_queue.chunks.clear()
+    return job_id
+
+
+def age_all(database: Database, table: type[Chunk] | type[Job], column: str) -> None:
+    with database.transaction() as session:
+        age(session, table, column)
+
+
+def test_a_job_whose_message_was_lost_is_announced_again(
+    sweep: Sweep, submit: Submit, hand_queue: HandQueue, database: Database
+) -> None:
+    job_id = submit({"a.png": png()})
+    sweep.run_once()
+    assert hand_queue.plans == []  # its own message may be on the way
+    age_all(database, Job, "hinted_at")
+    sweep.run_once()
+    sweep.run_once()
+    assert hand_queue.plans == [job_id]
+
+
+def test_chunks_whose_messages_were_lost_are_announced_once_the_queue_is_dry(
+    sweep: Sweep, planned: uuid.UUID, hand_queue: HandQueue, database: Database
+) -> None:
+    age_all(database, Chunk, "hinted_at")
+    waiting = uuid.uuid4()
+    hand_queue.chunks.append(waiting)
+    sweep.run_once()
+    assert hand_queue.chunks == [waiting]
+    hand_queue.chunks.clear()
+    sweep.run_once()
+    assert set(hand_queue.chunks) == {chunk.id for chunk in read_chunks(database, planned)}
+
+
+def test_a_chunk_whose_worker_fell_silent_is_announced_at_once(
+    sweep: Sweep, planned: uuid.UUID, hand_queue: HandQueue, database: Database
+) -> None:
+    lost, held = (chunk.id for chunk in read_chunks(database, planned))
+    with database.transaction() as session:
+        assert chunks.claim_chunk(session, lost, lease_seconds=60)
+    age_all(database, Chunk, "lease_until")
+    with database.transaction() as session:
+        assert chunks.claim_chunk(session, held, lease_seconds=60)
+    sweep.run_once()
+    assert hand_queue.chunks == [lost]
+    assert [chunk.state for chunk in read_chunks(database, planned)] == [ChunkState.READY, ChunkState.LEASED]
+
+
+def test_a_job_that_nobody_closed_is_closed(sweep: Sweep, planned: uuid.UUID, runtime: Runtime, database: Database) -> None:
+    for chunk in read_chunks(database, planned):
+        classify_chunk(runtime, chunk.id)
+    with database.transaction() as session:
+        session.execute(update(Job).values(state=JobState.RUNNING, finished_at=None))
+    sweep.run_once()
+    job = read_job(database, planned)
+    assert job.state == JobState.COMPLETED
+    assert job.finished_at
+
+
+def test_planning_whose_worker_died_is_taken_over(
+    sweep: Sweep, runtime: Runtime, submit: Submit, hand_queue: HandQueue, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submit({"a.png": png()})
+    die_while_planning(runtime, job_id, monkeypatch)
+    age_all(database, Job, "lease_until")
+    sweep.run_once()
+    assert hand_queue.plans == [job_id]
+    plan_job(runtime, job_id)
+    job = read_job(database, job_id)
+    assert (job.state, job.attempt, job.total) == (JobState.RUNNING, 2, 1)
+
+
+def test_a_job_whose_planning_kills_every_worker_is_given_up(
+    runtime: Runtime, submit: Submit, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submit({"a.png": png()})
+    for _ in range(runtime.settings.max_attempts):
+        die_while_planning(runtime, job_id, monkeypatch)
+        age_all(database, Job, "lease_until")
+    plan_job(runtime, job_id)
+    job = read_job(database, job_id)
+    assert (job.state, job.reason) == (JobState.FAILED, "worker_lost")
+    assert job.detail == "The worker was lost 3 times while it read this job's uploads."
+
+
+def die_while_planning(runtime: Runtime, job_id: uuid.UUID, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die() -> str:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runtime.models, "resolve", die)
+        with pytest.raises(SystemExit):
+            plan_job(runtime, job_id)
+
+
+def test_a_second_sweep_at_the_same_time_does_nothing(
+    sweep: Sweep, planned: uuid.UUID, hand_queue: HandQueue, database: Database
+) -> None:
+    age_all(database, Chunk, "hinted_at")
+    with database.transaction() as session:
+        assert try_sweep_lock(session)
+        sweep.run_once()
+        assert hand_queue.chunks == []
+    sweep.run_once()
+    assert len(hand_queue.chunks) == 2
+
+
+class DeadQueue(HandQueue):
+    """A Redis that is down."""
+
+    def classify_chunks(self, chunk_ids: Iterable[uuid.UUID]) -> None:
+        raise OperationalError("refused")
+
+
+def test_a_redis_that_is_down_does_not_keep_rows_from_being_put_right(
+    settings: Settings, planned: uuid.UUID, database: Database
+) -> None:
+    with database.transaction() as session:
+        for chunk_id in session.scalars(select(Chunk.id)).all():
+            assert chunks.claim_chunk(session, chunk_id, lease_seconds=60)
+    age_all(database, Chunk, "lease_until")
+    with pytest.raises(OperationalError):
+        Sweep(settings, database, DeadQueue()).run_once()  # type: ignore[arg-type]
+    assert {chunk.state for chunk in read_chunks(database, planned)} == {ChunkState.READY}
+
+
+def test_the_program_goes_on_after_a_failure_and_ends_on_sigterm(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs: list[int] = []
+
+    def run_once(_: Sweep) -> None:
+        runs.append(1)
+        if len(runs) == 1:
+            raise OperationalError("refused")
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Sweep, "run_once", run_once)
+    monkeypatch.setattr(housekeeping, "Settings", lambda: settings.model_copy(update={"sweep_seconds": 0.01}))
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        assert threading.current_thread() is threading.main_thread()
+        housekeeping.main()
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert len(runs) == 2

@@ -1,0 +1,148 @@
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
+
+from inference import items
+from inference.items import PreparedPage
+from store import chunks, jobs
+from store.database import Database
+from store.models import Chunk, ChunkState, JobState, new_id
+from tests.pictures import png
+from tests.worker.conftest import HandQueue, MakeRuntime
+from tests.worker.looks import read_chunks, read_job, read_rows, wait_until
+from worker import lease as lease_module
+from worker.classify import classify_chunk
+from worker.lease import Lease
+from worker.plan import plan_job
+from worker.runtime import Runtime
+
+Submit = Callable[..., uuid.UUID]
+LEASE_SECONDS = 0.5
+
+
+@pytest.fixture
+def runtime(make_runtime: MakeRuntime) -> Runtime:
+    return make_runtime(lease_seconds=LEASE_SECONDS, heartbeat_seconds=0.05)
+
+
+@pytest.fixture
+def planned(runtime: Runtime, submit: Submit, hand_queue: HandQueue) -> tuple[uuid.UUID, uuid.UUID]:
+    """A job of two items in one chunk."""
+    job_id = submit({"a.png": png(), "b.png": png()})
+    plan_job(runtime, job_id)
+    [chunk_id] = hand_queue.chunks
+    return job_id, chunk_id
+
+
+def before_each_item(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
+    prepare_pages = items.prepare_pages
+
+    def acting(*arguments: object) -> Iterator[PreparedPage]:
+        act()
+        return prepare_pages(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(items, "prepare_pages", acting)
+
+
+def test_a_slow_chunk_is_kept(
+    runtime: Runtime, planned: tuple[uuid.UUID, uuid.UUID], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id, chunk_id = planned
+    firsts: list[object] = []
+
+    def wait_for_three_renewals() -> None:
+        for _ in range(3):
+            now = read_chunks(database, job_id)[0].lease_until
+            firsts.append(now)
+            wait_until(lambda now=now: read_chunks(database, job_id)[0].lease_until != now)  # type: ignore[misc]
+
+    before_each_item(monkeypatch, wait_for_three_renewals)
+    classify_chunk(runtime, chunk_id)
+    assert len(set(firsts)) == 6
+    assert read_job(database, job_id).succeeded == 2
+    assert read_chunks(database, job_id)[0].attempt == 1
+
+
+def test_work_whose_lease_was_lost_stops_and_writes_nothing(
+    runtime: Runtime, planned: tuple[uuid.UUID, uuid.UUID], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id, chunk_id = planned
+    noticed, begun = threading.Event(), list[int]()
+    mark_lost = Lease.mark_lost
+    monkeypatch.setattr(Lease, "mark_lost", lambda lease: (mark_lost(lease), noticed.set()))
+
+    def give_the_chunk_to_another() -> None:
+        begun.append(1)
+        with database.transaction() as session:
+            session.execute(update(Chunk).where(Chunk.id == chunk_id).values(lease_token=new_id()))
+        assert noticed.wait(20)
+
+    before_each_item(monkeypatch, give_the_chunk_to_another)
+    classify_chunk(runtime, chunk_id)
+    assert begun == [1]
+    assert list(read_rows(database, job_id)) == []
+    assert read_chunks(database, job_id)[0].state == ChunkState.LEASED
+
+
+def test_work_that_slept_past_its_lease_writes_nothing(
+    runtime: Runtime, planned: tuple[uuid.UUID, uuid.UUID], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a worker does whose machine was suspended: its lease thread slept too."""
+    job_id, chunk_id = planned
+    monkeypatch.setattr(lease_module, "_keep_renewing", lambda *_: None)
+
+    def take_the_chunk_away() -> None:
+        with database.transaction() as session:
+            session.execute(update(Chunk).where(Chunk.id == chunk_id).values(lease_until=Chunk.hinted_at))
+            assert list(chunks.recover_chunk(session, chunk_id, max_attempts=3)) in ([chunk_id], [])
+
+    before_each_item(monkeypatch, take_the_chunk_away)
+    classify_chunk(runtime, chunk_id)
+    assert list(read_rows(database, job_id)) == []
+    assert read_chunks(database, job_id)[0].state == ChunkState.READY
+
+
+def test_a_renewal_that_fails_is_tried_again(
+    runtime: Runtime, planned: tuple[uuid.UUID, uuid.UUID], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id, chunk_id = planned
+    renew, tries, renewed = chunks.renew_lease, list[int](), threading.Event()
+
+    def fail_once(*arguments: object, **options: object) -> bool:
+        tries.append(1)
+        if len(tries) == 1:
+            raise OperationalError("UPDATE", {}, Exception("the server went away"))
+        held = renew(*arguments, **options)  # type: ignore[arg-type]
+        renewed.set()
+        return held
+
+    monkeypatch.setattr(chunks, "renew_lease", fail_once)
+    before_each_item(monkeypatch, lambda: renewed.wait(20) and None)
+    classify_chunk(runtime, chunk_id)
+    assert read_job(database, job_id).state == JobState.COMPLETED
+
+
+def test_a_slow_planning_is_kept(runtime: Runtime, submit: Submit, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = submit({"a.png": png()})
+    resolve = runtime.models.resolve
+
+    def slow() -> str:
+        now = read_job(database, job_id).lease_until
+        wait_until(lambda: read_job(database, job_id).lease_until != now)
+        with database.transaction() as session:
+            assert jobs.begin_planning(session, job_id, lease_seconds=60) is None
+        return resolve()
+
+    monkeypatch.setattr(runtime.models, "resolve", slow)
+    plan_job(runtime, job_id)
+    job = read_job(database, job_id)
+    assert (job.state, job.attempt) == (JobState.RUNNING, 1)
+
+
+def test_the_lease_thread_ends_with_the_work(runtime: Runtime, planned: tuple[uuid.UUID, uuid.UUID]) -> None:
+    classify_chunk(runtime, planned[1])
+    assert [thread.name for thread in threading.enumerate() if thread.name == "lease"] == []

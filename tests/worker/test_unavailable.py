@@ -1,0 +1,99 @@
+"""What is missing around a worker costs its work nothing but time."""
+
+import uuid
+from collections.abc import Callable
+
+import pytest
+
+from inference.bundle import BundleMissing
+from inference.classifier import DeviceUnavailable
+from registry.errors import NoModel
+from store.blobs import Blobs, BlobsUnavailable
+from store.database import Database
+from store.models import ChunkState, JobState
+from tests.pictures import png, zip_of
+from tests.worker.conftest import HandQueue
+from tests.worker.looks import read_chunks, read_job, read_rows, read_uploads
+from worker.classify import classify_chunk
+from worker.plan import plan_job
+from worker.runtime import Runtime
+
+Submit = Callable[..., uuid.UUID]
+Carry = Callable[[uuid.UUID], None]
+
+
+def failing(error: Exception) -> Callable[..., object]:
+    def fail(*_: object) -> object:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("error", [NoModel(), BundleMissing(), DeviceUnavailable()])
+def test_a_chunk_waits_for_its_model_without_blame(
+    runtime: Runtime,
+    submit: Submit,
+    hand_queue: HandQueue,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    job_id = submit({"a.png": png()})
+    plan_job(runtime, job_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(runtime.models, "load", failing(error))
+        with pytest.raises(type(error)):
+            classify_chunk(runtime, hand_queue.chunks[0])
+    [chunk] = read_chunks(database, job_id)
+    assert (chunk.state, chunk.attempt, chunk.lease_token) == (ChunkState.READY, 0, None)
+    classify_chunk(runtime, hand_queue.chunks[0])
+    assert read_job(database, job_id).state == JobState.COMPLETED
+
+
+def test_a_job_waits_for_a_model_without_blame(
+    runtime: Runtime, submit: Submit, carry: Carry, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submit({"a.png": png()})
+    with monkeypatch.context() as patch:
+        patch.setattr(runtime.models, "resolve", failing(NoModel()))
+        with pytest.raises(NoModel):
+            plan_job(runtime, job_id)
+    job = read_job(database, job_id)
+    assert (job.state, job.attempt, job.lease_token) == (JobState.QUEUED, 0, None)
+    carry(job_id)
+    assert read_job(database, job_id).state == JobState.COMPLETED
+
+
+def test_a_blob_store_that_does_not_answer_blames_no_item(
+    runtime: Runtime, submit: Submit, carry: Carry, hand_queue: HandQueue, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submit({"box.zip": zip_of({"a.png": png()}), "b.png": png()})
+    with monkeypatch.context() as patch:
+        patch.setattr(Blobs, "open", failing(BlobsUnavailable()))
+        with pytest.raises(BlobsUnavailable):
+            plan_job(runtime, job_id)
+        assert (read_job(database, job_id).state, read_job(database, job_id).attempt) == (JobState.QUEUED, 0)
+    plan_job(runtime, job_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(runtime.sources, "read", failing(BlobsUnavailable()))
+        with pytest.raises(BlobsUnavailable):
+            classify_chunk(runtime, hand_queue.chunks[0])
+    assert list(read_rows(database, job_id)) == []
+    classify_chunk(runtime, hand_queue.chunks[0])
+    assert read_job(database, job_id).succeeded == 2
+
+
+def test_an_upload_that_is_gone_fails_its_items_alone(
+    runtime: Runtime, submit: Submit, carry: Carry, database: Database
+) -> None:
+    job_id = submit({"box.zip": zip_of({"a.png": png()}), "b.png": png(), "c.png": png()})
+    uploads = {upload.name: upload for upload in read_uploads(database, job_id)}
+    blobs = Blobs(runtime.settings.blobs)
+    blobs.delete(uploads["box.zip"].blob_key)
+    blobs.delete(uploads["b.png"].blob_key)
+    carry(job_id)
+    assert [(row.file, row.reason) for row in read_rows(database, job_id)] == [
+        ("box.zip", "missing_upload"),
+        ("b.png", "missing_upload"),
+        ("c.png", None),
+    ]
