@@ -45,8 +45,9 @@ bench: $(VENV)/.dev ## Measure the batch path and /predict/ against a plain loop
 	$(BIN)/python -m benchmarks.throughput --data $(DATA)
 
 .PHONY: train
-train: $(VENV)/.dev ## Train the model that ships, from DATA
-	$(BIN)/python -m training --data $(DATA)/lines --weights $(DATA)/weights/mobilenet_v2_imagenet.safetensors --out build/bundle
+train: $(VENV)/.dev ## Train the model that ships anew, from DATA, into build/training
+	$(BIN)/python -m training --data $(DATA)/lines --weights $(DATA)/weights/mobilenet_v2_imagenet.safetensors \
+		--augmented-share 0 --out build/training
 
 .PHONY: lock
 lock: $(VENV)/.uv ## Resolve the pinned requirements anew

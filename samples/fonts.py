@@ -52,9 +52,6 @@ def _from_debian(package: str, file: str, name: str, author: str, licence: str =
 
 PRINTED = {
     "blankenburg": _from_debian("blankenburg", "truetype/blankenburg/Blankenburg_UNZ1A.ttf", "Blankenburg", "Peter Wiegel"),
-    "courier-prime": _from_debian(
-        "courier-prime", "opentype/courier-prime/Courier Prime.otf", "Courier Prime", "Alan Dague-Greene"
-    ),
     "eb-garamond": _from_debian("ebgaramond", "opentype/ebgaramond/EBGaramond12-Regular.otf", "EB Garamond", "Georg Duffner"),
     "eb-garamond-italic": _from_debian(
         "ebgaramond", "opentype/ebgaramond/EBGaramond12-Italic.otf", "EB Garamond Italic", "Georg Duffner"
@@ -83,7 +80,6 @@ PRINTED = {
     "old-standard-italic": _from_debian(
         "oldstandard", "truetype/fonts-oldstandard/OldStandard-Italic.ttf", "Old Standard Italic", "Alexey Kryukov", OLD_OFL
     ),
-    "special-elite": _from_npm("special-elite", "Special Elite", "Brian J. Bonislawsky", APACHE),
     "unifraktur-maguntia": _from_npm("unifrakturmaguntia", "UnifrakturMaguntia", "j. 'mach' wust, Peter Wiegel"),
 }
 

@@ -3,12 +3,12 @@
 Nothing here is a scan: each image is set in an open font and then aged, so that Penpress can be tried and tested without
 anybody's archive. Every run with the same versions of Pillow and numpy makes the same files. The fonts come from packages:
 
-    apt-get install fonts-blankenburg fonts-courier-prime fonts-dancingscript fonts-dkg-handwriting fonts-ebgaramond \
+    apt-get install fonts-blankenburg fonts-dancingscript fonts-dkg-handwriting fonts-ebgaramond \
         fonts-ecolier-court fonts-gamaliel fonts-gfs-didot fonts-goudybookletter fonts-joscelyn fonts-junicode \
         fonts-kristi fonts-lato fonts-linuxlibertine fonts-oldstandard fonts-sjfonts
     npm install --prefix samples/.fonts @fontsource/{bad-script,cedarville-cursive,dawning-of-a-new-day} \
         @fontsource/{herr-von-muellerhoff,homemade-apple,im-fell-dw-pica,im-fell-english,la-belle-aurore,meddon} \
-        @fontsource/{mr-de-haviland,mrs-saint-delafield,over-the-rainbow,reenie-beanie,special-elite} \
+        @fontsource/{mr-de-haviland,mrs-saint-delafield,over-the-rainbow,reenie-beanie} \
         @fontsource/{unifrakturmaguntia,zeyada}
     python samples/make_samples.py
 """

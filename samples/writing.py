@@ -37,7 +37,6 @@ HANDS = {
     "pen": Hand(pitch=1.12, space=0.36, size=0.06, slant=0.06, step=0.03, wobble=0.03, wave=0.06, pressure=0.1, rag=0.03),
     "copybook": Hand(pitch=1.5, space=0.4, size=0.03, slant=0.03, step=0.012, wobble=0.02, wave=0.03, pressure=0.08, rag=0.03),
     "press": Hand(pitch=1.16, space=0.27, size=0.0, slant=0.0, step=0.004, wobble=0.005, wave=0.012, pressure=0.1, rag=0.14),
-    "typewriter": Hand(pitch=1.6, space=0.62, size=0.0, slant=0.0, step=0.01, wobble=0.009, wave=0.01, pressure=0.16, rag=0.08),
 }
 
 
