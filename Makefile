@@ -52,6 +52,7 @@ train: $(VENV)/.dev ## Train the model that ships anew, from DATA, into build/tr
 .PHONY: lock
 lock: $(VENV)/.uv ## Resolve the pinned requirements anew
 	$(COMPILE) -o requirements/serve.txt
+	$(COMPILE) -c requirements/serve.txt --extra gpu --no-emit-package onnxruntime -o requirements/gpu.txt
 	$(COMPILE) -c requirements/serve.txt --extra training -o requirements/training.txt
 	$(COMPILE) -c requirements/training.txt --extra training --group dev -o requirements/dev.txt
 

@@ -88,9 +88,7 @@ def _make_row(services: Services, model: LoadedModel, upload: Upload, verdict: V
 
 def _write(services: Services, model: LoadedModel, upload: Upload, row: NewPrediction) -> UUID:
     with services.database.transaction() as session:
-        session.add(upload)
-        session.flush()
-        return predictions.insert_predictions(session, [row], job_id=None, model_version=model.version)[0]
+        return predictions.insert_single(session, upload, row, model_version=model.version)
 
 
 def _links(prediction_id: UUID, row: NewPrediction) -> dict[str, str]:

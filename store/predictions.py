@@ -93,6 +93,13 @@ def insert_predictions(
     return [value["id"] for value in values]
 
 
+def insert_single(session: Session, upload: Upload, row: NewPrediction, *, model_version: str) -> uuid.UUID:
+    """Write an image that belongs to no job, with its answer, and return the prediction's id."""
+    columns = ("id", "name", "is_archive", "blob_key", "size_bytes")
+    session.execute(insert(Upload).values({name: getattr(upload, name) for name in columns} | {"position": 0}))
+    return insert_predictions(session, [row], job_id=None, model_version=model_version)[0]
+
+
 def tally(rows: Sequence[NewPrediction]) -> dict[str, int]:
     """How the rows add to a job's counts, by the names of its columns."""
     return {
