@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -31,6 +32,7 @@ class Services:
     sender: LateSender
     models: CurrentModel
     predict_slots: threading.Semaphore
+    writers: ThreadPoolExecutor
     limits: ImageLimits
 
     @classmethod
@@ -53,6 +55,7 @@ class Services:
             sender=LateSender(queue),
             models=models,
             predict_slots=threading.Semaphore(settings.predict_concurrency or os.cpu_count() or 1),
+            writers=ThreadPoolExecutor(_THREADPOOL_CONNECTIONS, thread_name_prefix="writer"),
             limits=ImageLimits(**settings.image_limits),
         )
 
@@ -64,11 +67,12 @@ class Services:
         """Give everything back."""
         self.models.stop()
         self.sender.close()
+        self.writers.shutdown()
         self.database.close()
 
 
-def get_services(request: Request) -> Services:
-    """The services of this process."""
+async def get_services(request: Request) -> Services:
+    """The services of this process. Async, because FastAPI would take a plain function to a thread."""
     services: Services = request.app.state.services
     return services
 

@@ -32,9 +32,10 @@ def predict(file: Annotated[UploadFile, File(description="JPEG, PNG, TIFF, …")
     """Of a document with several pages the first one is answered; send documents to `/jobs` for all of them."""
     model = services.models.get()
     data = _read(file, services.settings.max_predict_bytes)
+    name = clean_name(file.filename or "unnamed")
+    upload = Upload(id=new_id(), position=0, name=name, is_archive=False, blob_key=new_key(), size_bytes=len(data))
     with services.predict_slots:
-        verdict, pages = _classify(services, model, data)
-    upload = _store_image(services, clean_name(file.filename or "unnamed"), data)
+        verdict, pages = _classify(services, model, upload, data)
     row = _make_row(services, model, upload, verdict)
     prediction_id = _write(services, model, upload, row)
     return PredictAnswer(
@@ -59,17 +60,16 @@ def _read(file: UploadFile, max_bytes: int) -> bytes:
     return data
 
 
-def _classify(services: Services, model: LoadedModel, data: bytes) -> tuple[Verdict, int]:
+def _classify(services: Services, model: LoadedModel, upload: Upload, data: bytes) -> tuple[Verdict, int]:
+    """The verdict on the first page, and how many there are; the disk syncs the image while the model runs."""
     spec = model.classifier.spec
     with open_document(data, services.limits) as document:
         pixels = prepare(document.page(1, at_least=(spec.width, spec.height)), spec)
-        return model.classifier.classify([pixels])[0], document.page_count
-
-
-def _store_image(services: Services, name: str, data: bytes) -> Upload:
-    upload = Upload(id=new_id(), name=name, is_archive=False, blob_key=new_key(), size_bytes=len(data))
-    services.blobs.write(upload.blob_key, data)
-    return upload
+        page_count = document.page_count
+    stored = services.writers.submit(services.blobs.write, upload.blob_key, data)
+    verdict = model.classifier.classify([pixels])[0]
+    stored.result()
+    return verdict, page_count
 
 
 def _make_row(services: Services, model: LoadedModel, upload: Upload, verdict: Verdict) -> NewPrediction:

@@ -4,7 +4,7 @@ import time
 
 import httpx
 
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.2
 
 
 def images_per_second(url: str, archive: bytes, count: int) -> float:

@@ -36,16 +36,17 @@ def measure(url: str, bundle: Path, images: Sequence[bytes], *, threads: int) ->
     served: list[float] = []
     with httpx.Client(base_url=url, timeout=60) as client:
         for number, image in enumerate([*images[:_WARM_UP], *images]):
-            files = {"file": ("image.jpg", image, "image/jpeg")}
-            seconds = (_timed(lambda: classify(classifier, image)), _timed(lambda: _predict(client, files)))  # noqa: B023  # each is called at once
+            request = client.build_request("POST", "/predict/", files={"file": ("image.jpg", image, "image/jpeg")})
+            request.read()  # the body is made before the clock starts
+            seconds = (_timed(lambda: classify(classifier, image)), _timed(lambda: _send(client, request)))  # noqa: B023  # called at once
             if number >= _WARM_UP:
                 bare.append(seconds[0])
                 served.append(seconds[1])
     return Latency.of(bare), Latency.of(served)
 
 
-def _predict(client: httpx.Client, files: dict[str, tuple[str, bytes, str]]) -> None:
-    client.post("/predict/", files=files).raise_for_status()
+def _send(client: httpx.Client, request: httpx.Request) -> None:
+    client.send(request).raise_for_status()
 
 
 def _timed(action: Callable[[], None]) -> float:

@@ -38,7 +38,8 @@ def _parse_options() -> argparse.Namespace:
 def _measure_batches(service: RunningService, images: list[bytes], rounds: int) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     archive = zipped(images)
-    batch_path.images_per_second(service.url, zipped(images[:100]), 100)  # the workers' first job loads their model
+    warm_up = images[:100]
+    batch_path.images_per_second(service.url, zipped(warm_up), len(warm_up))
     ratios = []
     for number in range(1, rounds + 1):
         plain = plain_loop.images_per_second(service.bundle, images, processes=cores)

@@ -53,7 +53,10 @@ class Programs:
         where = ("--host", self._addresses.host, "--port", str(self._addresses.port))
         limit = ("--timeout-graceful-shutdown", str(int(_API_STOP_SECONDS / 2)))
         return self._python(
-            "api", "-m", "uvicorn", "api.app:create_app", "--factory", *where, *limit, stop_seconds=_API_STOP_SECONDS
+            "api",
+            *("-m", "uvicorn", "api.app:create_app", "--factory", *where, *limit),
+            "--no-access-log",  # clients poll, and a line for each poll says nothing
+            stop_seconds=_API_STOP_SECONDS,
         )
 
     def worker(self, processes: int) -> Program:

@@ -2,14 +2,19 @@
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
-from sqlalchemy import Select, insert, select, tuple_
+from sqlalchemy import BindParameter, Insert, Select, bindparam, insert, select, tuple_
 from sqlalchemy.orm import Session, undefer
 
 from store.archives import display_name
-from store.models import GradcamPolicy, ItemStatus, Job, Prediction, Upload, new_id
+from store.models import Base, GradcamPolicy, ItemStatus, Job, Prediction, Upload, new_id
 
+# As tables, not as mapped classes: SQLAlchemy's unit of work costs a millisecond a row that is never read back.
+_PREDICTIONS = Base.metadata.tables[Prediction.__tablename__]
+_UPLOADS = Base.metadata.tables[Upload.__tablename__]
+_IMAGE_COLUMNS = ("id", "position", "name", "is_archive", "blob_key", "size_bytes")
 _BATCH_ROWS = 1000
 _DETAIL_CHARACTERS = 1000
 
@@ -89,15 +94,34 @@ def insert_predictions(
         | {"id": new_id(), "job_id": job_id, "model_version": model_version if row.status == ItemStatus.SUCCEEDED else None}
         for row in rows
     ]
-    session.execute(insert(Prediction), values)
+    session.execute(insert(_PREDICTIONS), values)
     return [value["id"] for value in values]
+
+
+_ANSWER_COLUMNS = ("id", "model_version", *(field.name for field in fields(NewPrediction)))
+
+
+def _make_insert_single() -> Insert:
+    """Both rows in one statement: one round trip, and built once, since building takes longer than Postgres does."""
+    image = insert(_UPLOADS).values(_parameters("image", _IMAGE_COLUMNS)).cte("image")
+    return insert(_PREDICTIONS).values(_parameters("answer", _ANSWER_COLUMNS)).add_cte(image)
+
+
+def _parameters(prefix: str, columns: Sequence[str]) -> dict[str, BindParameter[Any]]:
+    return {column: bindparam(f"{prefix}_{column}") for column in columns}
+
+
+_INSERT_SINGLE = _make_insert_single()
 
 
 def insert_single(session: Session, upload: Upload, row: NewPrediction, *, model_version: str) -> uuid.UUID:
     """Write an image that belongs to no job, with its answer, and return the prediction's id."""
-    columns = ("id", "name", "is_archive", "blob_key", "size_bytes")
-    session.execute(insert(Upload).values({name: getattr(upload, name) for name in columns} | {"position": 0}))
-    return insert_predictions(session, [row], job_id=None, model_version=model_version)[0]
+    prediction_id = new_id()
+    answer = asdict(row) | {"id": prediction_id, "model_version": model_version}
+    image = {column: getattr(upload, column) for column in _IMAGE_COLUMNS}
+    values = {f"answer_{column}": value for column, value in answer.items()}
+    session.execute(_INSERT_SINGLE, values | {f"image_{column}": value for column, value in image.items()})
+    return prediction_id
 
 
 def tally(rows: Sequence[NewPrediction]) -> dict[str, int]:
