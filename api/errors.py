@@ -20,7 +20,7 @@ from inference.classifier import ClassifierError
 from inference.errors import FileTooLarge, ImageError
 from registry.errors import RegistryError
 from store.archives import ArchiveError
-from store.blobs import BlobMissing
+from store.blobs import BlobMissing, BlobsUnavailable
 
 
 class Limit(BaseModel):
@@ -137,6 +137,7 @@ _STATUS: dict[type[Exception], tuple[HTTPStatus, str]] = {
     ArchiveError: (HTTPStatus.UNPROCESSABLE_ENTITY, "broken_archive"),
     BlobMissing: (HTTPStatus.GONE, "upload_gone"),
     PackedCamError: (HTTPStatus.INTERNAL_SERVER_ERROR, "damaged_gradcam"),
+    BlobsUnavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "uploads_unavailable"),
     RegistryError: (HTTPStatus.SERVICE_UNAVAILABLE, "no_model"),
     BundleError: (HTTPStatus.SERVICE_UNAVAILABLE, "no_model"),
     ClassifierError: (HTTPStatus.SERVICE_UNAVAILABLE, "no_model"),

@@ -31,7 +31,7 @@ class ClassifierError(Exception):
 
 
 class DeviceUnavailable(ClassifierError):
-    """A GPU was asked for, but onnxruntime has no CUDA provider here."""
+    """A GPU was asked for, but onnxruntime cannot use one here."""
 
 
 class WrongGraph(ClassifierError):
@@ -58,9 +58,8 @@ class Classifier:
         self.bundle = bundle
         self.spec = bundle.manifest.input
         self.labels = bundle.manifest.labels
-        self.on_gpu = _choose_gpu(device)
-        graph = bundle.graph_path(_FULL_PRECISION_GRAPH if self.on_gpu else None)
-        self._session = _make_session(graph, on_gpu=self.on_gpu, threads=threads)
+        self._session = _open_session(bundle, device, threads)
+        self.on_gpu = _runs_on_gpu(self._session)
         self._input_name = _check_graph(self._session, bundle.manifest)
 
     def classify(self, batch: Sequence[Pixels]) -> list[Verdict]:
@@ -92,14 +91,23 @@ def softmax(logits: FloatArray) -> FloatArray:
     return probabilities
 
 
-def _choose_gpu(device: Device) -> bool:
-    available = _CUDA in ort.get_available_providers()
-    if device == "cuda" and not available:
+def _open_session(bundle: Bundle, device: Device, threads: int) -> ort.InferenceSession:
+    """On a GPU in full precision if there is one and it is wanted, else on the CPU."""
+    if device != "cpu" and _CUDA in ort.get_available_providers():
+        session = _make_session(bundle.graph_path(_FULL_PRECISION_GRAPH), [_CUDA, _CPU], threads)
+        # onnxruntime lists CUDA where it was built in, and without a driver falls back with no more than a log line.
+        if _runs_on_gpu(session):
+            return session
+    if device == "cuda":
         raise DeviceUnavailable
-    return available and device != "cpu"
+    return _make_session(bundle.graph_path(), [_CPU], threads)
 
 
-def _make_session(graph: Path, *, on_gpu: bool, threads: int) -> ort.InferenceSession:
+def _runs_on_gpu(session: ort.InferenceSession) -> bool:
+    return bool(session.get_providers()[0] == _CUDA)
+
+
+def _make_session(graph: Path, providers: list[str], threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -108,7 +116,7 @@ def _make_session(graph: Path, *, on_gpu: bool, threads: int) -> ort.InferenceSe
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         # Its bytes and not its path, by which onnxruntime would find weights outside the bundle that no checksum covers.
-        return ort.InferenceSession(graph.read_bytes(), options, providers=[_CUDA, _CPU] if on_gpu else [_CPU])
+        return ort.InferenceSession(graph.read_bytes(), options, providers=providers)
     except Exception as error:  # onnxruntime has a class for each of its status codes, with no base of their own
         raise WrongGraph(f"{graph} cannot be loaded: {error}.") from error
 
