@@ -3,12 +3,15 @@
 import threading
 import uuid
 from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from sqlalchemy import func, update
 
 from store import chunks, jobs
 from store.chunks import Claim
 from store.database import Database
 from store.locks import try_sweep_lock
-from store.models import JobState
+from store.models import Chunk, JobState
 from tests.store.rows import LEASE_SECONDS, chunks_of, claim, finish, lose, make_job, make_running_job
 
 ROUNDS = 50
@@ -103,10 +106,11 @@ def test_a_finish_and_a_recovery_at_once_leave_every_item_with_one_row(database:
 def test_two_sweeps_do_not_announce_the_same_chunks(database: Database) -> None:
     with database.transaction() as session:
         make_running_job(session, chunk_sizes=[1] * 50)
+        session.execute(update(Chunk).values(hinted_at=func.now() - timedelta(hours=1)))
 
     def announce() -> set[uuid.UUID]:
         with database.transaction() as session:
-            return set(chunks.due_chunks(session, hint_seconds=0, limit=1000))
+            return set(chunks.due_chunks(session, hint_seconds=60, limit=1000))
 
     first, second = at_once(announce, announce)
     assert isinstance(first, set)
