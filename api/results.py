@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -25,6 +25,7 @@ router = APIRouter(tags=["jobs"])
 
 Format = Literal["json", "ndjson", "csv"]
 
+_PIECE_ROWS = 1000
 _MEDIA_TYPES: dict[Format, str] = {
     "json": "application/json",
     "ndjson": "application/x-ndjson",
@@ -120,12 +121,21 @@ def _parse_cursor(cursor: str) -> tuple[int, int]:
 
 
 def _stream(services: Services, job: Job, filters: Filters, form: Format) -> Iterator[str]:
-    """Text in pieces of a thousand rows: a piece costs a hop to a thread, a row must not."""
+    """Text in pieces of a thousand rows: a piece costs a hop to a thread, a row must not.
+
+    Each piece has a transaction of its own, so that a client that reads slowly holds no connection.
+    """
     if form == "csv":
         yield csv_header()
+    after: tuple[int, int] | None = None
+    while rows := _next_rows(services, job, filters, after):
+        if form == "csv":
+            yield csv_lines(prediction_csv_row(row) for row in rows)
+        else:
+            yield ndjson_lines(prediction_fields(row) for row in rows)
+        after = (rows[-1].ordinal, rows[-1].page)
+
+
+def _next_rows(services: Services, job: Job, filters: Filters, after: tuple[int, int] | None) -> Sequence[Prediction]:
     with services.database.transaction() as session:
-        for rows in predictions.iterate_results(session, job, filters=filters):
-            if form == "csv":
-                yield csv_lines(prediction_csv_row(row) for row in rows)
-            else:
-                yield ndjson_lines(prediction_fields(row) for row in rows)
+        return predictions.list_results(session, job, filters=filters, limit=_PIECE_ROWS, after=after)

@@ -1,7 +1,7 @@
 """Predictions: one row for each page, written once, read in the order of the job's items."""
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -15,7 +15,6 @@ from store.models import Base, GradcamPolicy, ItemStatus, Job, Prediction, Uploa
 _PREDICTIONS = Base.metadata.tables[Prediction.__tablename__]
 _UPLOADS = Base.metadata.tables[Upload.__tablename__]
 _IMAGE_COLUMNS = ("id", "position", "name", "is_archive", "blob_key", "size_bytes")
-_BATCH_ROWS = 1000
 _DETAIL_CHARACTERS = 1000
 
 
@@ -163,15 +162,6 @@ def list_results(
         query = query.where(tuple_(Prediction.ordinal, Prediction.page) > after)
     query = query.order_by(Prediction.ordinal, Prediction.page).limit(limit)
     return session.scalars(query).all()
-
-
-def iterate_results(session: Session, job: Job, *, filters: Filters) -> Iterator[Sequence[Prediction]]:
-    """Every row of a job, a thousand at a time, so that memory stays flat."""
-    after: tuple[int, int] | None = None
-    while rows := list_results(session, job, filters=filters, limit=_BATCH_ROWS, after=after):
-        yield rows
-        after = (rows[-1].ordinal, rows[-1].page)
-        session.expunge_all()
 
 
 def _filtered(query: Select[Prediction], filters: Filters) -> Select[Prediction]:

@@ -128,12 +128,6 @@ def test_pages_of_any_size_make_up_the_whole_without_gap_or_repeat(session: Sess
     assert found == read(session, job)
 
 
-def test_everything_is_read_in_batches(session: Session, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predictions, "_BATCH_ROWS", 2)
-    batches = [[row.ordinal for row in rows] for rows in predictions.iterate_results(session, job, filters=Filters())]
-    assert batches == [[0, 0], [1, 2], [3]]
-
-
 def test_a_row_knows_of_its_map_without_reading_it(session: Session, job: Job) -> None:
     session.expunge_all()
     rows = predictions.list_results(session, job, filters=Filters(status=ItemStatus.SUCCEEDED), limit=10)
