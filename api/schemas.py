@@ -6,63 +6,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.examples import JOB, JOB_ID, PREDICTION, PREDICTION_ID
 from store.models import FINISHED_STATES, ItemStatus, Job, JobState, Prediction
-
-_JOB_ID = "019313a4-6a2e-7cc1-9a52-1f0c5ad3e8b1"
-_PREDICTION_ID = "019313a4-7b10-7d52-8f35-0c9e1b7a4d26"
 
 PredictedClass = Literal["handwritten", "printed"]
 Probability = Annotated[float, Field(ge=0, le=1)]
-
-
-_JOB: dict[str, Any] = {
-    "id": _JOB_ID,
-    "name": "box-17.zip",
-    "state": "running",
-    "model_version": "3",
-    "review_threshold": 0.93,
-    "gradcam": "review",
-    "counts": {
-        "total": 2000,
-        "processed": 640,
-        "succeeded": 638,
-        "failed": 1,
-        "skipped": 1,
-        "handwritten": 401,
-        "printed": 237,
-        "needs_review": 9,
-    },
-    "progress": 0.32,
-    "images_per_second": 71.4,
-    "created_at": "2026-11-23T10:00:00Z",
-    "started_at": "2026-11-23T10:00:01Z",
-    "finished_at": None,
-    "reason": None,
-    "detail": None,
-    "links": {
-        "self": f"/jobs/{_JOB_ID}",
-        "results": f"/jobs/{_JOB_ID}/results",
-        "results_csv": f"/jobs/{_JOB_ID}/results?format=csv",
-        "results_ndjson": f"/jobs/{_JOB_ID}/results?format=ndjson",
-    },
-}
-
-_PREDICTION: dict[str, Any] = {
-    "id": _PREDICTION_ID,
-    "job_id": _JOB_ID,
-    "file": "box-17/0042.jpg",
-    "page": 1,
-    "status": "succeeded",
-    "predicted_class": "handwritten",
-    "confidence": 0.9981,
-    "probabilities": {"handwritten": 0.9981, "printed": 0.0019},
-    "needs_review": False,
-    "model_version": "3",
-    "reason": None,
-    "detail": None,
-    "created_at": "2026-11-23T10:00:09Z",
-    "links": {"self": f"/predictions/{_PREDICTION_ID}", "image": f"/predictions/{_PREDICTION_ID}/image"},
-}
 
 
 def _example(**values: Any) -> ConfigDict:
@@ -85,7 +33,7 @@ class Counts(BaseModel):
 class JobView(BaseModel):
     """A job and how far it is."""
 
-    model_config = _example(**_JOB)
+    model_config = _example(**JOB)
 
     id: UUID
     name: str
@@ -156,7 +104,7 @@ def _job_links(job: Job) -> dict[str, str]:
 class JobList(BaseModel):
     """The newest jobs first; `next_cursor` leads to older ones."""
 
-    model_config = _example(jobs=[_JOB], next_cursor=_JOB_ID)
+    model_config = _example(jobs=[JOB], next_cursor=JOB_ID)
 
     jobs: list[JobView]
     next_cursor: str | None
@@ -165,7 +113,7 @@ class JobList(BaseModel):
 class PredictionView(BaseModel):
     """One page's answer."""
 
-    model_config = _example(**_PREDICTION)
+    model_config = _example(**PREDICTION)
 
     id: UUID
     job_id: UUID | None
@@ -222,7 +170,7 @@ def _prediction_links(row: Prediction) -> dict[str, str]:
 class ResultPage(BaseModel):
     """A page of a job's results, in the order of its items; `next_cursor` leads to the rest."""
 
-    model_config = _example(items=[_PREDICTION], next_cursor="NDI6MQ==")
+    model_config = _example(items=[PREDICTION], next_cursor="NDI6MQ==")
 
     items: list[PredictionView]
     next_cursor: str | None
@@ -237,11 +185,11 @@ class PredictAnswer(BaseModel):
         confidence=0.9981,
         model_version="3",
         model_info="Alias: prod",
-        id=_PREDICTION_ID,
+        id=PREDICTION_ID,
         probabilities={"handwritten": 0.9981, "printed": 0.0019},
         needs_review=False,
         pages=1,
-        links={"self": f"/predictions/{_PREDICTION_ID}", "image": f"/predictions/{_PREDICTION_ID}/image"},
+        links={"self": f"/predictions/{PREDICTION_ID}", "image": f"/predictions/{PREDICTION_ID}/image"},
     )
 
     image_name: str

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from api import results
 from api.results_format import CSV_COLUMNS, safe_cell
 from tests.pictures import DARK, GREY, LIGHT, png
 
@@ -74,6 +75,15 @@ def test_csv_has_the_promised_columns_and_every_row(client: TestClient, job: dic
         "REASON": "not_an_image",
     }
     assert float(rows[0]["P_HANDWRITTEN"]) == float(rows[0]["CONFIDENCE"])
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson"])
+def test_a_stream_of_many_pieces_is_the_whole(
+    client: TestClient, job: dict[str, Any], form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = client.get(job["links"][f"results_{form}"]).text
+    monkeypatch.setattr(results, "_PIECE_ROWS", 2)
+    assert client.get(job["links"][f"results_{form}"]).text == whole
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])

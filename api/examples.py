@@ -1,0 +1,56 @@
+"""Examples for the OpenAPI document."""
+
+from typing import Any
+
+JOB_ID = "019313a4-6a2e-7cc1-9a52-1f0c5ad3e8b1"
+PREDICTION_ID = "019313a4-7b10-7d52-8f35-0c9e1b7a4d26"
+
+
+JOB: dict[str, Any] = {
+    "id": JOB_ID,
+    "name": "box-17.zip",
+    "state": "running",
+    "model_version": "3",
+    "review_threshold": 0.93,
+    "gradcam": "review",
+    "counts": {
+        "total": 2000,
+        "processed": 640,
+        "succeeded": 638,
+        "failed": 1,
+        "skipped": 1,
+        "handwritten": 401,
+        "printed": 237,
+        "needs_review": 9,
+    },
+    "progress": 0.32,
+    "images_per_second": 71.4,
+    "created_at": "2026-11-23T10:00:00Z",
+    "started_at": "2026-11-23T10:00:01Z",
+    "finished_at": None,
+    "reason": None,
+    "detail": None,
+    "links": {
+        "self": f"/jobs/{JOB_ID}",
+        "results": f"/jobs/{JOB_ID}/results",
+        "results_csv": f"/jobs/{JOB_ID}/results?format=csv",
+        "results_ndjson": f"/jobs/{JOB_ID}/results?format=ndjson",
+    },
+}
+
+PREDICTION: dict[str, Any] = {
+    "id": PREDICTION_ID,
+    "job_id": JOB_ID,
+    "file": "box-17/0042.jpg",
+    "page": 1,
+    "status": "succeeded",
+    "predicted_class": "handwritten",
+    "confidence": 0.9981,
+    "probabilities": {"handwritten": 0.9981, "printed": 0.0019},
+    "needs_review": False,
+    "model_version": "3",
+    "reason": None,
+    "detail": None,
+    "created_at": "2026-11-23T10:00:09Z",
+    "links": {"self": f"/predictions/{PREDICTION_ID}", "image": f"/predictions/{PREDICTION_ID}/image"},
+}
