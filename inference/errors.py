@@ -2,7 +2,7 @@
 
     ImageError
       EmptyFile  FileTooLarge  NotAnImage  TruncatedImage  BrokenImage
-      TooManyPixels  TooManyPages  EncryptedDocument  NoSuchPage
+      TooManyPixels  TooManyPages  EncryptedDocument  NoSuchPage  NotEnoughMemory
 
 The docstring of a class is its message; `reason` is stable and goes into result rows and API answers.
 """
@@ -71,3 +71,9 @@ class NoSuchPage(ImageError):
     """The document has no page of that number."""
 
     reason = "no_such_page"
+
+
+class NotEnoughMemory(ImageError):
+    """There was not enough memory to decode the image."""
+
+    reason = "not_enough_memory"

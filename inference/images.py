@@ -21,6 +21,7 @@ from inference.errors import (
     ImageError,
     NoSuchPage,
     NotAnImage,
+    NotEnoughMemory,
     TooManyPages,
     TooManyPixels,
     TruncatedImage,
@@ -138,6 +139,8 @@ def _decoding() -> Iterator[None]:
         yield
     except ImageError:
         raise
+    except MemoryError as error:
+        raise NotEnoughMemory from error
     except Exception as error:
         text = str(error).lower()
         if isinstance(error, EOFError) or any(phrase in text for phrase in _CUT_SHORT):

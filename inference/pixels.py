@@ -3,17 +3,22 @@
 Pillow's own conversion clips: 16-bit grey becomes white and floating point black, and archive masters are often 16-bit.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 FloatArray = npt.NDArray[np.float32]
+Samples = npt.NDArray[Any]
 
 _TIFF_BITS_PER_SAMPLE = 258
 _TIFF_PHOTOMETRIC = 262
 _TIFF_SAMPLE_FORMAT = 339
 _WHITE_IS_ZERO = 0
 _UNSIGNED = 1
+_STRIP_ROWS = 256
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -26,33 +31,46 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _scale_to_8_bit(image: Image.Image) -> Image.Image:
-    values = _samples(image)
-    white = _white_level(image, values)
+    """In strips, since floating-point copies of a whole page of a hundred megapixels would take gigabytes."""
+    stored = _stored(image)
+    factor = np.float32(255.0 / _white_level(image, stored))
     transparent = image.info.get("transparency")
-    see_through = values == transparent if isinstance(transparent, int) else False
-    scaled = np.clip(values * np.float32(255.0 / white), 0.0, 255.0)
     # Pillow inverts pages of 8 bits and fewer itself, deeper ones it hands over as they are.
-    if _tag(image, _TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
-        scaled = 255.0 - scaled
-    return Image.fromarray(np.where(see_through, 255, np.rint(scaled)).astype(np.uint8))
+    inverted = _tag(image, _TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO
+    levels = np.empty(stored.shape, dtype=np.uint8)
+    for rows in _strips(stored):
+        scaled = np.clip(_numbers(stored[rows]) * factor, 0.0, 255.0)
+        levels[rows] = np.rint(255.0 - scaled if inverted else scaled)
+        if isinstance(transparent, int):
+            levels[rows][stored[rows] == transparent] = 255
+    return Image.fromarray(levels)
 
 
-def _samples(image: Image.Image) -> FloatArray:
-    """The values as stored: Pillow reads unsigned 32-bit ones as signed. What is no number is black."""
+def _strips(values: Samples) -> Iterator[slice]:
+    return (slice(start, start + _STRIP_ROWS) for start in range(0, len(values), _STRIP_ROWS))
+
+
+def _stored(image: Image.Image) -> Samples:
+    """The values as stored: Pillow reads unsigned 32-bit ones as signed."""
     stored = np.asarray(image)
     if image.mode == "I" and _tag(image, _TIFF_BITS_PER_SAMPLE) == 32 and _tag(image, _TIFF_SAMPLE_FORMAT) in (None, _UNSIGNED):
-        stored = stored.view(np.uint32)
-    return np.nan_to_num(stored.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+        return stored.view(np.uint32)
+    return stored
 
 
-def _white_level(image: Image.Image, values: FloatArray) -> float:
+def _numbers(values: Samples) -> FloatArray:
+    """As floating point; what is no number is black."""
+    return np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _white_level(image: Image.Image, stored: Samples) -> float:
     """The value that means white: from the stored bit depth, else the smallest usual depth that holds every value."""
     bits = _tag(image, _TIFF_BITS_PER_SAMPLE)
     if image.mode.startswith("I;16"):
         return float(2 ** (bits or 16) - 1)
     if image.mode == "I" and bits == 16:
         return 32767.0  # sixteen bits reach mode I only when they are signed
-    brightest = float(values.max(initial=0.0))
+    brightest = max((float(_numbers(stored[rows]).max(initial=0.0)) for rows in _strips(stored)), default=0.0)
     levels = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
     return next((level for level in levels if brightest <= level), brightest)
 

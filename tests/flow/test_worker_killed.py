@@ -71,7 +71,7 @@ def test_a_killed_worker_costs_time_and_nothing_else(home: Path) -> None:
         job = client.post("/jobs", content=zip_of(images), headers=headers).raise_for_status().json()
 
         def counts() -> dict[str, int]:
-            return client.get(job["links"]["self"]).json()["counts"]  # type: ignore[no-any-return]
+            return client.get(job["links"]["self"]).json()["counts"]  # type: ignore[no-any-return]  # JSON
 
         wait_for(lambda: counts()["processed"] >= ITEMS // 10)
         killed = worker_pid(home)

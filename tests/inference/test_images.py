@@ -206,14 +206,23 @@ def test_a_text_chunk_that_unpacks_beyond_measure_is_an_image_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "raised", [MemoryError("no room"), RecursionError(), SystemError("decoder"), ValueError(), AssertionError()]
+    ("raised", "expected"),
+    [
+        (MemoryError("no room"), errors.NotEnoughMemory),
+        (RecursionError(), errors.BrokenImage),
+        (SystemError("decoder"), errors.BrokenImage),
+        (ValueError(), errors.BrokenImage),
+        (AssertionError(), errors.BrokenImage),
+    ],
 )
-def test_whatever_a_decoder_raises_ends_as_an_image_error(monkeypatch: pytest.MonkeyPatch, raised: Exception) -> None:
+def test_whatever_a_decoder_raises_ends_as_an_image_error(
+    monkeypatch: pytest.MonkeyPatch, raised: Exception, expected: type[errors.ImageError]
+) -> None:
     def fail(_: Image.Image) -> Image.Image:
         raise raised
 
     monkeypatch.setattr(images.pixels, "to_rgb", fail)
-    with pytest.raises(errors.BrokenImage):
+    with pytest.raises(expected):
         decode(png())
 
 

@@ -66,7 +66,7 @@ def test_pages_are_decoded_one_at_a_time(tiny_classifier: Classifier, monkeypatc
 
     def watched(*arguments: object) -> Pixels:
         decoded.append(1)
-        return original(*arguments)  # type: ignore[arg-type]
+        return original(*arguments)  # type: ignore[arg-type]  # passed on
 
     monkeypatch.setattr(items, "prepare", watched)
     pages = prepare_pages(three_pages(), LIMITS, tiny_classifier.spec)

@@ -28,7 +28,7 @@ def config(make_data_set: Callable[..., Path], make_config: Callable[..., Traini
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Classify here: a pool of processes takes seconds to start; test_evaluate covers it."""
 
-    def answer(directory: Path, samples, *, processes: int, advance) -> np.ndarray:  # type: ignore[no-untyped-def]
+    def answer(directory: Path, samples, *, processes: int, advance) -> np.ndarray:  # type: ignore[no-untyped-def]  # as the real one
         classifier = Classifier(load_bundle(directory), device="cpu")
         verdicts = classifier.classify([read_pixels(sample.path, classifier.spec) for sample in samples])
         return np.array([list(verdict.probabilities.values()) for verdict in verdicts])
