@@ -31,12 +31,16 @@ Url = Annotated[str | None, typer.Option("--url", help="The service; by default 
 
 
 def main() -> None:
-    """Run the command line, and turn errors of ours into one sentence."""
+    """Run the command line, and turn errors of ours and of the operating system into one sentence."""
     try:
         app()
     except PenpressError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"{where}{error.strerror or error}.\n")
+        sys.exit(PenpressError.exit_code)
 
 
 def _show_version(wanted: bool) -> None:

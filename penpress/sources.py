@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from penpress.errors import NoSuchPath, NothingToDo
+from store.archives import display_name
 
 IMAGE_SUFFIXES = frozenset(
     [".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".jp2", ".j2k", ".jpx", ".webp", ".gif", ".bmp", ".pdf"]
@@ -81,10 +82,11 @@ def _label(path: Path) -> str:
 def _with_unique_names(files: Iterable[SourceFile]) -> Iterator[SourceFile]:
     seen: Counter[str] = Counter()
     for file in files:
-        seen[file.name] += 1
-        count = seen[file.name]
+        shown = display_name(file.name)
+        seen[shown] += 1
+        count = seen[shown]
         if count == 1:
-            yield file
+            yield SourceFile(file.path, shown)
             continue
-        name = PurePosixPath(file.name)
+        name = PurePosixPath(shown)
         yield SourceFile(file.path, str(name.with_name(f"{name.stem} ({count}){name.suffix}")))

@@ -44,7 +44,7 @@ def model(home: Path, tiny_bundle: Path) -> str:
     settings = Settings()
     cache = BundleCache(settings.models_dir, settings.mlflow_uri, PROD)
     cache.add_copy("7", tiny_bundle)
-    cache.write_pointer(Pointer(version="7", at=0, writer="test"))
+    cache.write_pointer(Pointer(version="7", at=0))
     return "7"
 
 

@@ -116,3 +116,16 @@ def test_ctrl_c_ends_with_one_sentence(make_page, service, url, home) -> None:
     _, err = child.communicate(timeout=20)
     assert child.returncode == 130
     assert err == "Interrupted; what was sent goes on in the service (see penpress jobs).\n"
+
+
+def test_what_the_operating_system_refuses_is_one_sentence(penpress, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENPRESS_HOME", "/proc/nowhere")
+    outcome = penpress("up")
+    assert outcome.code == 2
+    assert outcome.err.startswith("/proc/nowhere")
+    assert outcome.err.count("\n") == 1
+
+
+def test_down_says_when_there_is_nothing_to_stop(penpress, home: Path) -> None:
+    outcome = penpress("down")
+    assert (outcome.code, outcome.err) == (1, f"Penpress is not running in {home}.\n")

@@ -1,4 +1,5 @@
 import io
+import os
 import zipfile
 from pathlib import Path
 
@@ -100,3 +101,10 @@ def test_a_zip_goes_as_it_is(tmp_path: Path) -> None:
     chunks, size = zip_file(path)
     assert size == 3_000_000
     assert b"".join(chunks) == path.read_bytes()
+
+
+def test_a_name_that_is_no_unicode_is_made_showable(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"caf\xe9.png")).write_bytes(b"x")
+    (file,) = find_sources([tmp_path]).files
+    assert file.name == f"{tmp_path.name}/caf\N{REPLACEMENT CHARACTER}.png"
+    file.name.encode()

@@ -141,3 +141,19 @@ def test_a_database_that_is_not_there_names_the_log(penpress, home: Path, monkey
     assert outcome.code == 2
     assert "migrations failed with status 1" in outcome.err
     assert "migrations.log" in outcome.err
+
+
+@pytest.mark.flow
+@pytest.mark.usefixtures("nothing_left")
+def test_detached_it_outlives_the_command_and_down_ends_it(environment: dict[str, str], tmp_path: Path) -> None:
+    def penpress(*arguments: str) -> str:
+        options = {"cwd": tmp_path, "env": environment, "text": True, "timeout": 120}
+        return subprocess.check_output(command(*arguments), **options)
+
+    ready = penpress("up", "--detach", "--port", "0")
+    url = ready.rpartition(" at ")[2].strip()
+    assert httpx.get(f"{url}/readyz").status_code == httpx.codes.OK
+    assert penpress("up", "--detach") == ready
+    assert penpress("down") == "Penpress has stopped.\n"
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/livez")
