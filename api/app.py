@@ -4,17 +4,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
-from fastapi.openapi.utils import get_openapi
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
 from api import jobs, predict, predictions, results, system
 from api.deps import Services
-from api.errors import Problem, install_error_handlers
+from api.documented import openapi_document
+from api.errors import install_error_handlers
 from store.settings import Settings
 
 _WEB = Path(__file__).parent / "web"
@@ -40,37 +39,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_api_route("/", _page, include_in_schema=False)
     app.mount("/web", StaticFiles(directory=_WEB))
     install_error_handlers(app)
-    app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # FastAPI documents this as the way
+    app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]  # FastAPI documents this as the way
     return app
 
 
 def _page() -> FileResponse:
     return FileResponse(_WEB / "index.html")
-
-
-def _document(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, with every 422 as the problem that is really answered."""
-    if app.openapi_schema:
-        return app.openapi_schema
-    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-    schemas = document["components"]["schemas"]
-    schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas |= schemas["Problem"].pop("$defs", {})
-    for unused in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(unused, None)
-    for path in document["paths"].values():
-        for operation in path.values():
-            _document_problems(operation)
-    app.openapi_schema = document
-    return document
-
-
-def _document_problems(operation: dict[str, Any]) -> None:
-    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    for status, answer in operation["responses"].items():
-        if status == "422" and "application/json" in answer.get("content", {}):
-            answer["content"] = (
-                problem
-                if len(answer["content"]) == 1
-                else {kind: content for kind, content in answer["content"].items() if kind != "application/json"}
-            )

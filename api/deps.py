@@ -1,12 +1,12 @@
 """What endpoints work with: the services that one API process holds open, and how a function asks for them."""
 
 import os
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated
 
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
@@ -31,7 +31,8 @@ class Services:
     queue: Queue
     sender: LateSender
     models: CurrentModel
-    predict_slots: threading.Semaphore
+    predict_slots: CapacityLimiter
+    image_slots: CapacityLimiter
     writers: ThreadPoolExecutor
     limits: ImageLimits
 
@@ -47,6 +48,7 @@ class Services:
             poll_seconds=settings.model_poll_seconds,
         )
         models.start()
+        slots = settings.predict_concurrency or os.cpu_count() or 1
         return cls(
             settings=settings,
             database=Database.from_settings(settings, pool_size=_THREADPOOL_CONNECTIONS),
@@ -54,7 +56,8 @@ class Services:
             queue=queue,
             sender=LateSender(queue),
             models=models,
-            predict_slots=threading.Semaphore(settings.predict_concurrency or os.cpu_count() or 1),
+            predict_slots=CapacityLimiter(slots),
+            image_slots=CapacityLimiter(slots),  # of their own, so that somebody who leafs through images delays no verdict
             writers=ThreadPoolExecutor(_THREADPOOL_CONNECTIONS, thread_name_prefix="writer"),
             limits=ImageLimits(**settings.image_limits),
         )

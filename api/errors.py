@@ -1,18 +1,21 @@
 """The one table from an error to an HTTP answer. Every refusal is `application/problem+json` (RFC 9457) with a stable `reason`.
 
 RequestRefused
-  NotFound  NotAZip  NoFiles  NothingUploaded  UploadTooLarge  TooManyFiles  UnsupportedUpload  NoGradcam  BadCursor
+  InvalidRequest  NotFound  NotAZip  NoFiles  NothingUploaded  UploadTooLarge  TooManyFiles  UnsupportedUpload
+  UploadAborted  NoGradcam  BadCursor  NotReady
 """
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from inference.bundle import BundleError
 from inference.cam import PackedCamError
@@ -54,6 +57,8 @@ class Problem(BaseModel):
     detail: str
     limit: Limit | None = None
     errors: list[dict[str, Any]] | None = Field(None, description="Where a parameter was wrong: which, and how.")
+    ready: bool | None = Field(None, description="Of `/readyz` only.")
+    checks: dict[str, str] | None = Field(None, description="Of `/readyz` only: for each service `ok`, or what is wrong.")
 
 
 class RequestRefused(Exception):
@@ -62,9 +67,17 @@ class RequestRefused(Exception):
     status = HTTPStatus.BAD_REQUEST
     reason = "bad_request"
 
-    def __init__(self, detail: str | None = None, limit: Limit | None = None) -> None:
+    def __init__(self, detail: str | None = None, **members: Any) -> None:
+        """`members` are those of a `Problem`, such as `limit`."""
         super().__init__(detail or type(self).__doc__)
-        self.limit = limit
+        self.members = members
+
+
+class InvalidRequest(RequestRefused):
+    """A parameter is missing or wrong; `errors` says which, and how."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    reason = "invalid_request"
 
 
 class NotFound(RequestRefused):
@@ -116,6 +129,12 @@ class UnsupportedUpload(RequestRefused):
     reason = "unsupported_upload"
 
 
+class UploadAborted(RequestRefused):
+    """The client went away before its upload was whole."""
+
+    reason = "upload_aborted"
+
+
 class NoGradcam(RequestRefused):
     """No Grad-CAM was kept for this prediction; submit the job with gradcam=always to keep each one."""
 
@@ -130,97 +149,94 @@ class BadCursor(RequestRefused):
     reason = "bad_cursor"
 
 
+class NotReady(RequestRefused):
+    """Something that the service needs is missing; `checks` says what."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    reason = "not_ready"
+
+
+class Answer(NamedTuple):
+    """How an error that knows no HTTP is answered; an error's own `reason` goes before this one."""
+
+    status: HTTPStatus
+    reason: str
+    detail: str | None = None  # in place of the error's own, which would show SQL or is for developers
+
+
+_DATABASE = Answer(HTTPStatus.SERVICE_UNAVAILABLE, "database_unavailable", "The database does not answer; try again.")
+_NO_MODEL = Answer(HTTPStatus.SERVICE_UNAVAILABLE, "no_model")
 _RETRY_SECONDS = 2
-_STATUS: dict[type[Exception], tuple[HTTPStatus, str]] = {
-    FileTooLarge: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, FileTooLarge.reason),
-    ImageError: (HTTPStatus.UNPROCESSABLE_ENTITY, "unreadable_image"),
-    ArchiveError: (HTTPStatus.UNPROCESSABLE_ENTITY, "broken_archive"),
-    BlobMissing: (HTTPStatus.GONE, "upload_gone"),
-    PackedCamError: (HTTPStatus.INTERNAL_SERVER_ERROR, "damaged_gradcam"),
-    BlobsUnavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "uploads_unavailable"),
-    RegistryError: (HTTPStatus.SERVICE_UNAVAILABLE, "no_model"),
-    BundleError: (HTTPStatus.SERVICE_UNAVAILABLE, "no_model"),
-    ClassifierError: (HTTPStatus.SERVICE_UNAVAILABLE, "no_model"),
-    OperationalError: (HTTPStatus.SERVICE_UNAVAILABLE, "database_unavailable"),
+
+ANSWERS: dict[type[Exception], Answer] = {
+    FileTooLarge: Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, FileTooLarge.reason),
+    ImageError: Answer(HTTPStatus.UNPROCESSABLE_ENTITY, ImageError.reason),
+    ArchiveError: Answer(HTTPStatus.UNPROCESSABLE_ENTITY, ArchiveError.reason),
+    BlobMissing: Answer(HTTPStatus.GONE, "upload_gone"),
+    PackedCamError: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, "damaged_gradcam"),
+    BlobsUnavailable: Answer(HTTPStatus.SERVICE_UNAVAILABLE, "uploads_unavailable"),
+    RegistryError: _NO_MODEL,
+    BundleError: _NO_MODEL,
+    ClassifierError: _NO_MODEL,
+    OperationalError: _DATABASE,
+    InterfaceError: _DATABASE,
+    NoConnectionFree: _DATABASE,
+    ClientDisconnect: Answer(UploadAborted.status, UploadAborted.reason, UploadAborted.__doc__),
 }
 
 
-def problem_response(status: HTTPStatus, *, reason: str, detail: str, **more: Any) -> JSONResponse:
-    """An answer of media type application/problem+json; 503 says when to try again."""
-    problem = Problem(title=status.phrase, status=status, reason=reason, detail=detail, **more)
-    headers = {"Retry-After": str(_RETRY_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    body = problem.model_dump(mode="json", exclude_none=True)
-    return JSONResponse(body, status_code=status, headers=headers, media_type="application/problem+json")
+def problem_of(error: Exception) -> Problem:
+    """What a refusal, or an error of the table, is answered with."""
+    if isinstance(error, RequestRefused):
+        return _problem(error.status, error.reason, str(error), **error.members)
+    answer = next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
+    return _problem(answer.status, getattr(error, "reason", answer.reason), answer.detail or str(error))
+
+
+def _problem(status: HTTPStatus, reason: str, detail: str, **members: Any) -> Problem:
+    return Problem(title=status.phrase, status=status, reason=reason, detail=detail, **members)
 
 
 def install_error_handlers(app: FastAPI) -> None:
     """Answer every error of the tables above, of FastAPI and of Starlette as a problem."""
-    app.add_exception_handler(RequestRefused, _refused)
+    app.add_exception_handler(RequestRefused, _listed)
+    for kind in ANSWERS:
+        app.add_exception_handler(kind, _listed)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    for kind in _STATUS:
-        app.add_exception_handler(kind, _listed)
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def _refused(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestRefused)
-    return problem_response(error.status, reason=error.reason, detail=str(error), limit=error.limit)
-
-
 async def _listed(_request: Request, error: Exception) -> JSONResponse:
-    status, reason = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
-    if isinstance(error, OperationalError):
-        return problem_response(status, reason=reason, detail="The database does not answer; nothing was changed.")
-    return problem_response(status, reason=getattr(error, "reason", reason), detail=str(error))
+    return _response(problem_of(error))
 
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     faults = [{"where": list(fault["loc"]), "what": fault["msg"]} for fault in error.errors()]
     detail = "; ".join(f"{'.'.join(map(str, fault['where']))}: {fault['what']}" for fault in faults)
-    return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, reason="invalid_request", detail=detail, errors=faults)
+    return _response(problem_of(InvalidRequest(detail, errors=faults)))
 
 
 async def _http(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
-    response = problem_response(status, reason=status.name.lower(), detail=str(error.detail))
+    response = _response(_problem(status, status.name.lower(), str(error.detail)))
     response.headers.update(error.headers or {})
     return response
 
 
 async def _unexpected(_request: Request, _error: Exception) -> JSONResponse:
     detail = "The service failed in a way that it did not expect; its log says how."
-    return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, reason="internal_error", detail=detail)
+    return _response(_problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail))
 
 
-def problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    """The refusals of an endpoint, for OpenAPI, each with an example."""
-    return {int(status): _documented(status) for status in statuses}
-
-
-def _documented(status: HTTPStatus) -> dict[str, Any]:
-    example = {"type": "about:blank", "title": status.phrase, "status": int(status), **_EXAMPLES[status]}
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}}
-    return {"description": status.phrase, "content": content}
-
-
-_EXAMPLES: dict[HTTPStatus, dict[str, Any]] = {
-    HTTPStatus.NOT_FOUND: {"reason": "not_found", "detail": "There is no such object."},
-    HTTPStatus.GONE: {"reason": "upload_gone", "detail": "The file is no longer in the blob store."},
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: {
-        "reason": "upload_too_large",
-        "detail": "The upload has more bytes than allowed.",
-        "limit": {"key": "max_upload_bytes", "value": 68719476736, "observed": 70000000000, "unit": "bytes"},
-    },
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: {
-        "reason": "unsupported_upload",
-        "detail": "Send application/zip or multipart/form-data.",
-    },
-    HTTPStatus.UNPROCESSABLE_ENTITY: {
-        "reason": "not_an_image",
-        "detail": "The file is none of JPEG, PNG, TIFF, JPEG 2000, WebP, GIF, BMP or PDF.",
-    },
-    HTTPStatus.SERVICE_UNAVAILABLE: {"reason": "no_model", "detail": "No model is in production, or it could not be loaded."},
-}
+def _response(problem: Problem) -> JSONResponse:
+    """An answer of media type application/problem+json; 503 says when to try again."""
+    unavailable = problem.status == HTTPStatus.SERVICE_UNAVAILABLE
+    return JSONResponse(
+        problem.model_dump(mode="json", exclude_none=True),
+        status_code=problem.status,
+        headers={"Retry-After": str(_RETRY_SECONDS)} if unavailable else None,
+        media_type="application/problem+json",
+    )

@@ -7,12 +7,16 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.exc import OperationalError
 
 from api import uploads
+from api.bodies import too_large, too_many_files
 from api.deps import Services, ServicesDep, SessionDep
-from api.errors import BadCursor, NotFound, problems
+from api.documented import problems
+from api.errors import BadCursor, InvalidRequest, NoFiles, NotAZip, NotFound, NothingUploaded, UnsupportedUpload, UploadAborted
 from api.schemas import JobList, JobView
 from store import jobs
+from store.blobs import BlobsUnavailable
 from store.jobs import NewUpload
 from store.models import GradcamPolicy, Job
 
@@ -23,12 +27,20 @@ _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/zip": {"schema": {"type": "string", "format": "binary"}},
+            "application/zip": {"schema": {"type": "string", "format": "binary", "description": "One zip of images."}},
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "properties": {"files": {"type": "array", "items": {"type": "string", "format": "binary"}}},
-                }
+                    "required": ["files"],
+                    "properties": {
+                        "files": {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "description": "Images, PDFs and zips; the field of each may have any name.",
+                        }
+                    },
+                },
+                "encoding": {"files": {"contentType": "image/*, application/pdf, application/zip"}},
             },
         },
     }
@@ -53,10 +65,12 @@ class JobOptions(BaseModel):
     summary="Submit a batch",
     openapi_extra=_BODY,
     responses=problems(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
+        too_large("max_upload_bytes", 68_719_476_736, 70_000_000_000),
+        too_many_files(500),
+        UnsupportedUpload,
+        *(InvalidRequest, NotAZip, NoFiles, NothingUploaded),
+        UploadAborted,
+        *(OperationalError, BlobsUnavailable),
     ),
 )
 async def submit_job(
@@ -83,12 +97,12 @@ def _create_job(services: Services, received: list[NewUpload], options: JobOptio
                 gradcam=options.gradcam,
                 review_threshold=options.review_threshold,
             )
-    except BaseException:
-        uploads.discard(services, received)
+    except BaseException as error:
+        uploads.discard(services.blobs, [upload.blob_key for upload in received], error)
         raise
 
 
-@router.get("/jobs", summary="List jobs, the newest first", responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
+@router.get("/jobs", summary="List jobs, the newest first", responses=problems(InvalidRequest, BadCursor, OperationalError))
 def list_jobs(
     session: SessionDep, limit: Annotated[int, Query(ge=1, le=500)] = 50, cursor: Annotated[str | None, Query()] = None
 ) -> JobList:
@@ -105,9 +119,7 @@ def _parse_cursor(cursor: str | None) -> UUID | None:
         raise BadCursor from error
 
 
-@router.get(
-    "/jobs/{job_id}", summary="How far a job is", responses=problems(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
-)
+@router.get("/jobs/{job_id}", summary="How far a job is", responses=problems(NotFound, InvalidRequest, OperationalError))
 def get_job(job_id: UUID, session: SessionDep, response: Response) -> JobView:
     """State, counts, progress and rate; while the job goes on, `Retry-After` says when to ask again."""
     view = JobView.of(found_job(session, job_id))

@@ -1,94 +1,182 @@
 """One image, one verdict, at once. The middle is the same code that workers run; the answer is a row like theirs."""
 
-from http import HTTPStatus
-from typing import Annotated
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, File, UploadFile
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Request
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import OperationalError
+from starlette.datastructures import FormData, UploadFile
 
+from api.bodies import FORM_OVERHEAD_BYTES, FORM_TYPE, BodyLimit, media_type, read_form, too_large, too_many_files
 from api.deps import Services, ServicesDep
-from api.errors import Limit, UploadTooLarge, problems
+from api.documented import family, problems
+from api.errors import InvalidRequest, NoFiles, UploadAborted
 from api.schemas import PredictAnswer
-from api.uploads import clean_name
+from api.uploads import clean_name, discard
 from inference import cam
 from inference.classifier import Verdict
+from inference.errors import ImageError
 from inference.images import open_document
 from inference.preprocess import prepare
 from registry.current import LoadedModel
+from registry.errors import NoModel
 from store import predictions
 from store.blobs import new_key
 from store.models import GradcamPolicy, Upload, new_id
 from store.predictions import Item, NewPrediction
+from store.settings import Settings
 
 router = APIRouter(tags=["predict"])
+
+_MEMORY_BYTES = 1024 * 1024
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "JPEG, PNG, TIFF, JPEG 2000, WebP, GIF, BMP or PDF.",
+                        }
+                    },
+                },
+                "encoding": {"file": {"contentType": "image/*, application/pdf"}},
+            }
+        },
+    }
+}
 
 
 @router.post(
     "/predict/",
     summary="Classify one image",
-    responses=problems(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
+    openapi_extra=_BODY,
+    responses=problems(
+        too_large("max_predict_bytes", 67_108_864, 70_000_000),
+        too_many_files(500),
+        InvalidRequest,
+        NoFiles,
+        *family(ImageError),
+        UploadAborted,
+        NoModel,
+        OperationalError,
+    ),
 )
-def predict(file: Annotated[UploadFile, File(description="JPEG, PNG, TIFF, …")], services: ServicesDep) -> PredictAnswer:
+async def predict(request: Request, services: ServicesDep) -> PredictAnswer:
     """Of a document with several pages the first one is answered; send documents to `/jobs` for all of them."""
     model = services.models.get()
-    data = _read(file, services.settings.max_predict_bytes)
+    form = await _read_form(request, services.settings)
+    try:
+        file = _the_file(form, services.settings.max_predict_bytes)
+        # Who waits for a slot holds no thread, nor the image in memory; the slot is free again before the row is written.
+        work = await run_sync(_classify, services, model, file, limiter=services.predict_slots)
+    finally:
+        await form.close()
+    return await run_sync(_finish, services, work)
+
+
+async def _read_form(request: Request, settings: Settings) -> FormData:
+    if media_type(request) != FORM_TYPE:
+        return FormData()
+    limit = BodyLimit("max_predict_bytes", settings.max_predict_bytes, FORM_OVERHEAD_BYTES)
+    return await read_form(request, limit, max_files=settings.max_form_files, memory_bytes=_MEMORY_BYTES)
+
+
+def _the_file(form: FormData, max_bytes: int) -> UploadFile:
+    file = form.get("file")
+    if not isinstance(file, UploadFile):
+        raise RequestValidationError([{"loc": ("body", "file"), "msg": "Field required, of type file", "type": "missing"}])
+    size = file.size or 0
+    if size > max_bytes:
+        raise too_large("max_predict_bytes", max_bytes, size)
+    return file
+
+
+@dataclass(frozen=True, slots=True)
+class _Classified:
+    """A verdict whose image is still being stored and whose row is to be written."""
+
+    upload: Upload
+    model: LoadedModel
+    verdict: Verdict
+    pages: int
+    stored: Future[None]
+
+
+def _classify(services: Services, model: LoadedModel, file: UploadFile) -> _Classified:
+    """The verdict on the first page, and how many there are; the disk syncs the image while the model runs."""
+    data = file.file.read()
     name = clean_name(file.filename or "unnamed")
     upload = Upload(id=new_id(), position=0, name=name, is_archive=False, blob_key=new_key(), size_bytes=len(data))
-    with services.predict_slots:
-        verdict, pages = _classify(services, model, upload, data)
-    row = _make_row(services, model, upload, verdict)
-    prediction_id = _write(services, model, upload, row)
+    spec = model.classifier.spec
+    with open_document(data, services.limits) as document:
+        pixels = prepare(document.page(1, at_least=(spec.width, spec.height)), spec)
+        pages = document.page_count
+    stored = services.writers.submit(services.blobs.write, upload.blob_key, data)
+    with _discarded_on_failure(services, upload, stored):
+        verdict = model.classifier.classify([pixels])[0]
+    return _Classified(upload, model, verdict, pages, stored)
+
+
+def _finish(services: Services, work: _Classified) -> PredictAnswer:
+    """Write the row once the image is durable."""
+    with _discarded_on_failure(services, work.upload, work.stored):
+        row = _make_row(services, work)
+        work.stored.result()
+        prediction_id = _write(services, work, row)
     return PredictAnswer(
-        image_name=upload.name,
-        predicted_class=verdict.predicted_class,
-        confidence=verdict.confidence,
-        model_version=model.version,
+        image_name=work.upload.name,
+        predicted_class=work.verdict.predicted_class,
+        confidence=work.verdict.confidence,
+        model_version=work.model.version,
         model_info="Alias: prod",
         id=prediction_id,
-        probabilities=verdict.probabilities,
+        probabilities=work.verdict.probabilities,
         needs_review=row.needs_review,
-        pages=pages,
+        pages=work.pages,
         links=_links(prediction_id, row),
     )
 
 
-def _read(file: UploadFile, max_bytes: int) -> bytes:
-    data = file.file.read(max_bytes + 1)
-    if len(data) > max_bytes:
-        limit = Limit(key="max_predict_bytes", value=max_bytes, observed=file.size, unit="bytes")
-        raise UploadTooLarge(f"The image has more than the {max_bytes} bytes allowed.", limit)
-    return data
+@contextmanager
+def _discarded_on_failure(services: Services, upload: Upload, stored: Future[None]) -> Iterator[None]:
+    """What the block leaves without a row is removed when its writing has ended, and nobody waits for that."""
+    try:
+        yield
+    except BaseException as error:
+        cause = error  # `error` is gone when the block is left
+        stored.add_done_callback(lambda _: discard(services.blobs, [upload.blob_key], cause))
+        raise
 
 
-def _classify(services: Services, model: LoadedModel, upload: Upload, data: bytes) -> tuple[Verdict, int]:
-    """The verdict on the first page, and how many there are; the disk syncs the image while the model runs."""
-    spec = model.classifier.spec
-    with open_document(data, services.limits) as document:
-        pixels = prepare(document.page(1, at_least=(spec.width, spec.height)), spec)
-        page_count = document.page_count
-    stored = services.writers.submit(services.blobs.write, upload.blob_key, data)
-    verdict = model.classifier.classify([pixels])[0]
-    stored.result()
-    return verdict, page_count
-
-
-def _make_row(services: Services, model: LoadedModel, upload: Upload, verdict: Verdict) -> NewPrediction:
+def _make_row(services: Services, work: _Classified) -> NewPrediction:
     threshold = services.settings.review_threshold
     return predictions.succeeded(
-        Item(ordinal=0, upload_id=upload.id, member_index=None, file=upload.name),
+        Item(ordinal=0, upload_id=work.upload.id, member_index=None, file=work.upload.name),
         page=1,
-        predicted_class=verdict.predicted_class,
-        confidence=verdict.confidence,
-        probabilities=verdict.probabilities,
-        review_threshold=model.classifier.bundle.manifest.review_threshold if threshold is None else threshold,
-        cam=cam.pack(verdict.cam),
+        predicted_class=work.verdict.predicted_class,
+        confidence=work.verdict.confidence,
+        probabilities=work.verdict.probabilities,
+        review_threshold=work.model.classifier.bundle.manifest.review_threshold if threshold is None else threshold,
+        cam=cam.pack(work.verdict.cam),
         gradcam=GradcamPolicy.REVIEW,
     )
 
 
-def _write(services: Services, model: LoadedModel, upload: Upload, row: NewPrediction) -> UUID:
+def _write(services: Services, work: _Classified, row: NewPrediction) -> UUID:
     with services.database.transaction() as session:
-        return predictions.insert_single(session, upload, row, model_version=model.version)
+        return predictions.insert_single(session, work.upload, row, model_version=work.model.version)
 
 
 def _links(prediction_id: UUID, row: NewPrediction) -> dict[str, str]:

@@ -4,20 +4,26 @@ Pages are decoded and encoded anew: bytes that a stranger sent are never given t
 """
 
 import io
-from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Response
 from PIL import Image
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from api.deps import Services, ServicesDep, SessionDep
-from api.errors import NoGradcam, NotFound, problems
+from api.documented import family, problems
+from api.errors import InvalidRequest, NoGradcam, NotFound
 from api.schemas import PredictionView
 from inference import cam
+from inference.cam import PackedCamError
+from inference.errors import ImageError
 from inference.images import open_document
 from store import predictions
+from store.archives import ArchiveError
+from store.blobs import BlobMissing, BlobsUnavailable
 from store.models import Prediction, Upload
 
 router = APIRouter(tags=["predictions"])
@@ -26,12 +32,19 @@ _LONGEST_SIDE = 2000
 _JPEG_QUALITY = 90
 _CACHE = {"Cache-Control": "private, max-age=86400, immutable"}
 
+_PAGE_ERRORS = (
+    *(NotFound, InvalidRequest, BlobMissing, BlobsUnavailable, OperationalError),
+    *(*family(ImageError), *family(ArchiveError)),
+)
+
 
 def _image_response(media_type: str) -> dict[int | str, dict[str, Any]]:
     return {200: {"content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}}
 
 
-@router.get("/predictions/{prediction_id}", summary="One prediction", responses=problems(HTTPStatus.NOT_FOUND))
+@router.get(
+    "/predictions/{prediction_id}", summary="One prediction", responses=problems(NotFound, InvalidRequest, OperationalError)
+)
 def get_prediction(prediction_id: UUID, session: SessionDep) -> PredictionView:
     """A page's answer, as it was written."""
     return PredictionView.of(_found(session, prediction_id)[0])
@@ -41,10 +54,14 @@ def get_prediction(prediction_id: UUID, session: SessionDep) -> PredictionView:
     "/predictions/{prediction_id}/image",
     summary="The page",
     response_class=Response,
-    responses=_image_response("image/jpeg") | problems(HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.UNPROCESSABLE_ENTITY),
+    responses=_image_response("image/jpeg") | problems(*_PAGE_ERRORS),
 )
-def get_image(prediction_id: UUID, services: ServicesDep) -> Response:
+async def get_image(prediction_id: UUID, services: ServicesDep) -> Response:
     """The page upright, as JPEG, its longer side at most 2,000 pixels."""
+    return await run_sync(_draw_page, services, prediction_id, limiter=services.image_slots)
+
+
+def _draw_page(services: Services, prediction_id: UUID) -> Response:
     _, image = _read_page(services, prediction_id)
     return _encoded(image, "JPEG", "image/jpeg")
 
@@ -53,10 +70,14 @@ def get_image(prediction_id: UUID, services: ServicesDep) -> Response:
     "/predictions/{prediction_id}/gradcam.png",
     summary="Grad-CAM over the page",
     response_class=Response,
-    responses=_image_response("image/png") | problems(HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.UNPROCESSABLE_ENTITY),
+    responses=_image_response("image/png") | problems(*_PAGE_ERRORS, NoGradcam, PackedCamError),
 )
-def get_gradcam(prediction_id: UUID, services: ServicesDep) -> Response:
+async def get_gradcam(prediction_id: UUID, services: ServicesDep) -> Response:
     """Bright is what spoke for the predicted class. There is one where the job kept it: by default, where confidence is low."""
+    return await run_sync(_draw_gradcam, services, prediction_id, limiter=services.image_slots)
+
+
+def _draw_gradcam(services: Services, prediction_id: UUID) -> Response:
     prediction, image = _read_page(services, prediction_id, with_cam=True)
     assert prediction.cam is not None  # _read_page refuses otherwise
     return _encoded(cam.overlay(image, cam.unpack(prediction.cam)), "PNG", "image/png")

@@ -3,17 +3,19 @@
 import base64
 import binascii
 from collections.abc import Iterator, Sequence
-from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from api.accept import Format, negotiate
 from api.deps import Services, ServicesDep
-from api.errors import BadCursor, problems
+from api.documented import problems
+from api.errors import BadCursor, InvalidRequest, NotFound
 from api.jobs import found_job
 from api.results_format import csv_header, csv_lines, ndjson_lines, prediction_csv_row
 from api.schemas import PredictedClass, PredictionView, ResultPage, prediction_fields
@@ -22,8 +24,6 @@ from store.models import ItemStatus, Job, Prediction
 from store.predictions import Filters
 
 router = APIRouter(tags=["jobs"])
-
-Format = Literal["json", "ndjson", "csv"]
 
 _PIECE_ROWS = 1000
 _MEDIA_TYPES: dict[Format, str] = {
@@ -65,25 +65,29 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
             "application/x-ndjson": {
                 "example": '{"file": "box-17/0042.jpg", "page": 1, "predicted_class": "handwritten", "confidence": 0.9981}\n'
             },
-            "text/csv": {
-                "example": "FILE,PAGE,CLASS,CONFIDENCE,P_HANDWRITTEN,P_PRINTED,MODEL_VERSION,STATUS,REASON\n"
-                "box-17/0042.jpg,1,handwritten,0.9981,0.9981,0.0019,3,succeeded,\n"
-            },
+            "text/csv": {"example": csv_header() + '"box-17/0042.jpg",1,"handwritten",0.9981,0.9981,0.0019,"3","succeeded",\n'},
         }
     },
-    **problems(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
+    **problems(NotFound, InvalidRequest, BadCursor, OperationalError),
 }
 
 
 @router.get("/jobs/{job_id}/results", summary="A job's results", response_model=ResultPage, responses=_RESPONSES)
 def get_results(
-    job_id: UUID, services: ServicesDep, query: Annotated[ResultQuery, Query()], accept: Annotated[str, Header()] = "*/*"
+    job_id: UUID,
+    services: ServicesDep,
+    response: Response,
+    query: Annotated[ResultQuery, Query()],
+    accept: Annotated[str, Header()] = "*/*",
 ) -> Response | ResultPage:
     """JSON comes in pages; NDJSON and CSV are streams of everything.
 
-    Rows are in the order of the job's items. Those of a job that still goes on are there as far as it is.
+    Rows are in the order of the job's items. While the job goes on, its chunks end in any order, so rows may appear
+    behind a cursor that has passed already, and who pages then misses them: for the whole, read when the job's `state`
+    is `completed`; `counts.processed` says how many rows there are so far.
     """
-    form = query.format or _negotiate(accept)
+    form = query.format or negotiate(accept)
+    response.headers["Vary"] = "Accept"
     with services.database.transaction() as session:
         job = found_job(session, job_id)
         if form == "json":
@@ -91,13 +95,6 @@ def get_results(
     pieces = _stream(services, job, query.filters, form)
     headers = {"Content-Disposition": f'attachment; filename="penpress-{job.id}.{form}"', "Vary": "Accept"}
     return StreamingResponse(pieces, media_type=_MEDIA_TYPES[form], headers=headers)
-
-
-def _negotiate(accept: str) -> Format:
-    """The first listed media type that is ours; browsers and curl get JSON."""
-    offered: dict[str, Format] = {"application/json": "json", "application/x-ndjson": "ndjson", "text/csv": "csv"}
-    wanted = (part.split(";")[0].strip().lower() for part in accept.split(","))
-    return next((offered[media_type] for media_type in wanted if media_type in offered), "json")
 
 
 def _page(session: Session, job: Job, query: ResultQuery) -> ResultPage:

@@ -1,7 +1,5 @@
 """Results as lines of text: CSV for spreadsheets, NDJSON for programs."""
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -30,10 +28,20 @@ def csv_header() -> str:
 
 
 def csv_lines(rows: Iterable[Sequence[Any]]) -> str:
-    """Rows as CSV (RFC 4180, but for the line ends, which are bare line feeds); None becomes an empty cell."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+    """Rows as CSV (RFC 4180, but for the line ends, which are bare line feeds); None becomes an empty cell.
+
+    Text is always quoted: a spreadsheet whose list separator is the semicolon would split a bare `a;=1+1.jpg` in two
+    and run the second half.
+    """
+    return "".join(",".join(map(_cell, row)) + "\n" for row in rows)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return '"' + value.replace('"', '""') + '"'
+    return str(value)
 
 
 def csv_row(

@@ -2,13 +2,14 @@
 
 import platform
 from collections.abc import Callable
-from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 
 from api.deps import Services, ServicesDep
+from api.documented import problems
+from api.errors import NotReady
 from api.schemas import Health, Info, LimitInfo, Liveness, Readiness
 from inference.images import FORMATS
 from registry.current import LoadedModel
@@ -19,6 +20,7 @@ router = APIRouter(tags=["system"])
 
 _PACKAGES = ("fastapi", "celery", "onnxruntime", "pillow", "pypdfium2", "sqlalchemy")
 _UNITS = {"_bytes": "bytes", "_pixels": "pixels", "_pages": "pages", "_items": "items", "_files": "files", "_dpi": "dpi"}
+_NOT_READY = NotReady(ready=False, checks={"database": "ok", "redis": "ok", "model": f"NoModel: {NoModel.__doc__}"})
 
 
 @router.get("/health", summary="Health, as clients of the former service know it")
@@ -47,18 +49,17 @@ async def get_livez() -> Liveness:
     return Liveness()
 
 
-@router.get("/readyz", summary="Whether the service can work", responses={503: {"model": Readiness}})
-def get_readyz(services: ServicesDep, response: Response) -> Readiness:
+@router.get("/readyz", summary="Whether the service can work", responses=problems(_NOT_READY))
+def get_readyz(services: ServicesDep) -> Readiness:
     """200 when database, queue and model are all there, else 503 with what is missing."""
     checks = {
         "database": _check(services.database.ping),
         "redis": _check(services.queue.ping),
         "model": _check(services.models.get),
     }
-    ready = all(result == "ok" for result in checks.values())
-    if not ready:
-        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    return Readiness(ready=ready, checks=checks)
+    if any(result != "ok" for result in checks.values()):
+        raise NotReady(ready=False, checks=checks)
+    return Readiness(ready=True, checks=checks)
 
 
 def _check(probe: Callable[[], Any]) -> str:
