@@ -15,17 +15,19 @@ def problems(*errors: type[Exception] | Exception) -> dict[int | str, dict[str, 
     """An endpoint's refusals: error classes, or an error where its docstring alone is no good example."""
     by_status: dict[int | str, list[Problem]] = {}
     for error in errors:
-        problem = problem_of(_instance(error) if isinstance(error, type) else error)
+        problem = problem_of(sample(error) if isinstance(error, type) else error)
         by_status.setdefault(problem.status, []).append(problem)
     return {status: _answer(found) for status, found in by_status.items()}
 
 
 def family(error: type[Exception]) -> list[type[Exception]]:
-    """The class and all that derive from it."""
-    return [error, *(member for child in error.__subclasses__() for member in family(child))]
+    """The class and all of its module that derive from it."""
+    children = (child for child in error.__subclasses__() if child.__module__ == error.__module__)
+    return [error, *(member for child in children for member in family(child))]
 
 
-def _instance(kind: type[Exception]) -> Exception:
+def sample(kind: type[Exception]) -> Exception:
+    """An error of that class, with its docstring as its message."""
     return kind("", None, Exception()) if issubclass(kind, DBAPIError) else kind(kind.__doc__)
 
 

@@ -1,11 +1,24 @@
 """`POST /predict/`: the contract of the service that Penpress replaces, field by field, and what was added to it."""
 
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
+from api import predict as predict_module
+from api import predictions as predictions_module
 from api.app import create_app
+from inference.classifier import Classifier, ClassifierError
+from inference.errors import NotAnImage
+from store import predictions
 from store.database import Database
 from store.settings import Settings
 from tests.pictures import DARK, GREY, LIGHT, claimed_png, encoded, picture, png
@@ -99,3 +112,72 @@ def test_an_image_above_the_limit_is_a_413_that_names_it(settings: Settings, dat
 
 def test_a_client_s_path_never_becomes_the_name(client: TestClient) -> None:
     assert predict(client, png(), "../../etc/passwd.png").json()["image_name"] == "passwd.png"
+
+
+def blob_files(settings: Settings) -> list[Path]:
+    return [path for path in (settings.home_dir / "blobs").rglob("*") if path.is_file()]
+
+
+def eventually_none(settings: Settings) -> bool:
+    """The blob is removed beside the answer, not before it."""
+    deadline = time.monotonic() + 5
+    while blob_files(settings) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return not blob_files(settings)
+
+
+@pytest.mark.parametrize(
+    "error", [OperationalError("", None, Exception()), InterfaceError("", None, Exception()), NoConnectionFree()]
+)
+def test_without_its_row_an_image_is_not_kept(
+    client: TestClient, settings: Settings, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(predictions, "insert_single", Mock(side_effect=error))
+    answer = predict(client, png())
+    assert (answer.status_code, answer.json()["reason"]) == (503, "database_unavailable")
+    assert eventually_none(settings)
+
+
+def test_where_the_commit_may_have_happened_the_image_is_kept(
+    client: TestClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = OperationalError("", None, Exception(), connection_invalidated=True)
+    monkeypatch.setattr(predictions, "insert_single", Mock(side_effect=lost))
+    assert predict(client, png()).status_code == 503
+    time.sleep(0.1)
+    assert len(blob_files(settings)) == 1
+
+
+def test_an_image_that_the_model_fails_on_is_not_kept(
+    client: TestClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Classifier, "classify", Mock(side_effect=ClassifierError))
+    assert predict(client, png()).status_code == 503
+    assert eventually_none(settings)
+
+
+def test_who_waits_for_a_slot_keeps_nobody_else_from_an_answer(
+    client: TestClient, predicted: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More requests than there are threads wait; health, which needs a thread, is answered all the same."""
+    release, running = threading.Event(), []
+
+    def blocked(*_args: Any) -> None:
+        running.append(1)
+        release.wait(30)
+        raise NotAnImage
+
+    monkeypatch.setattr(predict_module, "_classify", blocked)
+    monkeypatch.setattr(predictions_module, "_draw_page", blocked)
+    with ThreadPoolExecutor(101) as waiting:
+        answers = [waiting.submit(predict, client, png()) for _ in range(50)]
+        answers += [waiting.submit(client.get, predicted["links"]["image"]) for _ in range(50)]
+        try:
+            while len(running) < 2 * (os.cpu_count() or 1):
+                time.sleep(0.01)
+            time.sleep(0.5)
+            assert waiting.submit(client.get, "/health").result(5).status_code == 200
+            assert len(running) == 2 * (os.cpu_count() or 1)
+        finally:
+            release.set()
+    assert {answer.result().status_code for answer in answers} == {422}

@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api import results
-from api.results_format import CSV_COLUMNS, safe_cell
+from api.results_format import CSV_COLUMNS, csv_lines, csv_row, safe_cell
 from tests.pictures import DARK, GREY, LIGHT, png
 
 Finished = Callable[..., dict[str, Any]]
@@ -92,6 +92,21 @@ def test_no_cell_is_a_formula(start: str) -> None:
     assert safe_cell("plain.png") == "plain.png"
 
 
+def test_text_is_quoted_so_that_no_list_separator_splits_it() -> None:
+    row = csv_row(
+        file='a;=1+1 "x".jpg',
+        page=1,
+        predicted_class="printed",
+        confidence=0.9,
+        p_handwritten=0.1,
+        p_printed=0.9,
+        model_version="3",
+        status="succeeded",
+        reason=None,
+    )
+    assert csv_lines([row]) == '"a;=1+1 ""x"".jpg",1,"printed",0.9,0.1,0.9,"3","succeeded",\n'
+
+
 @pytest.mark.parametrize(
     ("accept", "media_type"),
     [
@@ -99,11 +114,18 @@ def test_no_cell_is_a_formula(start: str) -> None:
         ("application/x-ndjson", "application/x-ndjson"),
         ("text/html, text/csv;q=0.9", "text/csv"),
         ("*/*", "application/json"),
+        ("text/csv;q=0", "application/json"),
+        ("text/csv; q=0.5, application/x-ndjson; q=0.8", "application/x-ndjson"),
+        ("text/csv, application/json", "text/csv"),
+        ("application/json;q=0.1, */*", "application/x-ndjson"),
+        ("text/*;q=0.9, application/json;q=0.2", "text/csv"),
+        ("text/html,application/xml;q=0.9,*/*;q=0.8", "application/json"),
     ],
 )
 def test_accept_chooses_the_form(client: TestClient, job: dict[str, Any], accept: str, media_type: str) -> None:
     answer = client.get(job["links"]["results"], headers={"Accept": accept})
     assert answer.headers["content-type"].startswith(media_type)
+    assert answer.headers["vary"] == "Accept"
 
 
 def test_format_beats_accept(client: TestClient, job: dict[str, Any]) -> None:
