@@ -5,6 +5,8 @@ that makes confidences probabilities, and the threshold below which a person sho
 
     BundleError
       BundleMissing  BundleInvalid  ChecksumMismatch
+
+The docstring of a class is its message.
 """
 
 import hashlib
@@ -19,6 +21,9 @@ MANIFEST_NAME = "bundle.json"
 
 class BundleError(Exception):
     """The model bundle cannot be used."""
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail or type(self).__doc__)
 
 
 class BundleMissing(BundleError):

@@ -20,6 +20,9 @@ _STRONGEST_OPACITY = 0.65
 class PackedCamError(Exception):
     """The stored class activation map is damaged."""
 
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail or type(self).__doc__)
+
 
 def pack(grid: FloatArray) -> bytes:
     """Quantise a map (h x w, not negative) to one byte per place; a 256 x 1024 input makes 264 bytes."""

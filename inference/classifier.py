@@ -4,6 +4,8 @@ A session is made where it is used: after a worker's fork, never before. n image
 
     ClassifierError
       DeviceUnavailable  WrongGraph
+
+The docstring of a class is its message.
 """
 
 from collections.abc import Sequence
@@ -28,6 +30,9 @@ _FULL_PRECISION_GRAPH = "model.onnx"
 
 class ClassifierError(Exception):
     """The model cannot be run."""
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail or type(self).__doc__)
 
 
 class DeviceUnavailable(ClassifierError):
@@ -89,6 +94,14 @@ def softmax(logits: FloatArray) -> FloatArray:
     exponentials: FloatArray = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities: FloatArray = exponentials / exponentials.sum(axis=1, keepdims=True)
     return probabilities
+
+
+def require_device(device: Device) -> None:
+    """Raises `DeviceUnavailable` when onnxruntime was built without what `device` asks for; makes no session, so it may be
+    asked before a fork. Whether there is a driver shows only with the first session.
+    """
+    if device == "cuda" and _CUDA not in ort.get_available_providers():
+        raise DeviceUnavailable
 
 
 def _open_session(bundle: Bundle, device: Device, threads: int) -> ort.InferenceSession:

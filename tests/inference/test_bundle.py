@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from inference.bundle import Bundle, BundleInvalid, BundleMissing, ChecksumMismatch, file_sha256, load_bundle
+from inference.bundle import Bundle, BundleError, BundleInvalid, BundleMissing, ChecksumMismatch, file_sha256, load_bundle
 from tests.tiny_bundle import write_tiny_bundle
 
 
@@ -81,3 +81,8 @@ def test_a_bundle_cannot_be_changed(folder: Path) -> None:
     assert isinstance(bundle, Bundle)
     with pytest.raises(AttributeError):
         bundle.directory = Path()
+
+
+@pytest.mark.parametrize("kind", [BundleError, BundleMissing, BundleInvalid, ChecksumMismatch])
+def test_an_error_raised_without_words_says_what_is_wrong(kind: type[BundleError]) -> None:
+    assert str(kind()) == kind.__doc__

@@ -26,7 +26,7 @@ PACKED = pack(np.ones((2, 3), dtype=np.float32))
 
 @pytest.mark.parametrize("damaged", [b"", PACKED[:7], PACKED[:-1], PACKED + b"\0", struct.pack("<HHf", 3, 3, 1.0) + PACKED[8:]])
 def test_a_damaged_map_is_refused(damaged: bytes) -> None:
-    with pytest.raises(PackedCamError):
+    with pytest.raises(PackedCamError, match="stored class activation map is damaged"):
         unpack(damaged)
 
 

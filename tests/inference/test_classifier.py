@@ -7,7 +7,7 @@ import onnxruntime as ort
 import pytest
 
 from inference.bundle import Bundle, InputSpec, load_bundle
-from inference.classifier import Classifier, DeviceUnavailable, Verdict, WrongGraph, softmax
+from inference.classifier import Classifier, ClassifierError, DeviceUnavailable, Verdict, WrongGraph, require_device, softmax
 from inference.preprocess import Pixels
 from tests.pictures import DARK, GREY, LIGHT
 from tests.tiny_bundle import HEIGHT, WIDTH
@@ -136,3 +136,16 @@ def test_warming_up_takes_what_the_manifest_says(bundle: Bundle, monkeypatch: py
     monkeypatch.setattr(Classifier, "classify", watched)
     Classifier(bundle).warm_up()
     assert batches == [(1, HEIGHT, WIDTH, 3)]
+
+
+def test_a_gpu_that_onnxruntime_does_not_know_is_missed_before_a_session_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    require_device("auto")
+    require_device("cpu")
+    with pytest.raises(DeviceUnavailable):
+        require_device("cuda")
+
+
+@pytest.mark.parametrize("kind", [ClassifierError, DeviceUnavailable, WrongGraph])
+def test_an_error_raised_without_words_says_what_is_wrong(kind: type[ClassifierError]) -> None:
+    assert str(kind()) == kind.__doc__
