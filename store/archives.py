@@ -33,6 +33,9 @@ class ArchiveError(Exception):
 
     reason = "broken_archive"
 
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail or type(self).__doc__)
+
 
 class TooManyItems(ArchiveError):
     """The archive has more entries than one job may have items."""
@@ -87,8 +90,8 @@ def _count_entries(file: BinaryIO, *, at_most: int) -> int:
     end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # private, but the same in every Python that we support
     if end is None:
         return 0  # zipfile says what is wrong
-    size, after = end[zipfile._ECD_SIZE], end[zipfile._ECD_LOCATION]  # type: ignore[attr-defined]
-    if end[zipfile._ECD_SIGNATURE] == zipfile.stringEndArchive64:  # type: ignore[attr-defined]
+    size, after = end[zipfile._ECD_SIZE], end[zipfile._ECD_LOCATION]  # type: ignore[attr-defined]  # private, as above
+    if end[zipfile._ECD_SIGNATURE] == zipfile.stringEndArchive64:  # type: ignore[attr-defined]  # private, as above
         after -= _END_RECORDS_64_BYTES
     if size > min(after, _MAX_DIRECTORY_BYTES):
         raise ArchiveError(f"The archive's directory claims {size} bytes; at most {_MAX_DIRECTORY_BYTES} are read.")

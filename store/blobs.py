@@ -4,7 +4,9 @@ A blob appears whole or not at all: on a local disk it is written beside its pla
 an object when its upload is closed.
 
     BlobError
-      BlobMissing  BlobsUnavailable
+      BlobMissing  BlobsUnavailable  BlobsUnusable
+
+The docstring of a class is its message.
 """
 
 import io
@@ -29,6 +31,9 @@ _READ_AHEAD_BYTES = 128 * 1024
 class BlobError(Exception):
     """The blob store failed."""
 
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail or type(self).__doc__)
+
 
 class BlobMissing(BlobError):
     """The file is no longer in the blob store."""
@@ -38,9 +43,22 @@ class BlobsUnavailable(BlobError):
     """The blob store does not answer."""
 
 
+class BlobsUnusable(BlobError):
+    """The blob store's URL cannot be used."""
+
+
 def new_key() -> str:
     """A fresh key, spread over folders by day."""
     return f"{datetime.now(UTC):%Y/%m/%d}/{uuid.uuid4().hex}"
+
+
+def require_driver(url: str) -> None:
+    """Raises `BlobsUnusable` when fsspec has no driver for `url`; nothing is connected to, so it may be asked before a fork."""
+    protocol, _ = fsspec.core.split_protocol(url.rpartition("::")[2])
+    try:
+        fsspec.get_filesystem_class(protocol or "file")
+    except (ImportError, ValueError) as error:
+        raise BlobsUnusable(f"The blob store {protocol}:// cannot be used: {error}.") from error
 
 
 class Blobs:
@@ -75,7 +93,7 @@ class Blobs:
         try:
             file = self._fs.open(self._path(key), "rb")
         except FileNotFoundError as error:
-            raise BlobMissing(BlobMissing.__doc__) from error
+            raise BlobMissing from error
         except Exception as error:  # each object store's client has errors of its own
             raise BlobsUnavailable(f"{BlobsUnavailable.__doc__} {error}") from error
         return io.BufferedReader(_Source(file), _READ_AHEAD_BYTES)
@@ -136,7 +154,7 @@ class _Source(io.RawIOBase):
 
 @contextmanager
 def _durable_file(path: Path) -> Iterator[BinaryIO]:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent)
     partial = path.with_suffix(".part")
     try:
         with partial.open("wb") as file:
@@ -150,8 +168,17 @@ def _durable_file(path: Path) -> Iterator[BinaryIO]:
     _sync_folder(path.parent)
 
 
+def _make_folder(folder: Path) -> None:
+    """As `mkdir -p`, and each new name is durable: a blob synced into a folder that a power cut takes away is lost with it."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
+
+
 def _sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power cut."""
+    """Make a new name in `folder` survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -17,12 +17,15 @@ from store import jobs, predictions
 from store.models import Chunk, ChunkState, GradcamPolicy, Job, JobState, Upload, new_id
 from store.predictions import Item
 
+_RUNNING_JOBS = select(Job.id).where(Job.state == JobState.RUNNING)
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A chunk in a worker's hands, with all that it needs to know of the job; every later write carries `token`."""
 
     chunk_id: uuid.UUID
+    job_id: uuid.UUID
     token: uuid.UUID
     model_version: str
     review_threshold: float
@@ -32,10 +35,10 @@ class Claim:
 
 
 def claim_chunk(session: Session, chunk_id: uuid.UUID, *, lease_seconds: float) -> Claim | None:
-    """ready → leased. None when somebody else has it, or it is done."""
+    """ready → leased. None when somebody else has it, or it is done, or its job no longer runs."""
     chunk = session.scalars(
         update(Chunk)
-        .where(Chunk.id == chunk_id, Chunk.state == ChunkState.READY)
+        .where(Chunk.id == chunk_id, Chunk.state == ChunkState.READY, Chunk.job_id.in_(_RUNNING_JOBS))
         .values(
             state=ChunkState.LEASED,
             attempt=Chunk.attempt + 1,
@@ -57,6 +60,7 @@ def _read_claim(session: Session, chunk: Chunk) -> Claim:
     assert job.review_threshold is not None
     return Claim(
         chunk_id=chunk.id,
+        job_id=chunk.job_id,
         token=chunk.lease_token,
         model_version=job.model_version,
         review_threshold=job.review_threshold,
@@ -88,18 +92,22 @@ def renew_lease(session: Session, chunk_id: uuid.UUID, token: uuid.UUID, *, leas
     return renewed.one_or_none() is not None
 
 
-def release_chunk(session: Session, chunk_id: uuid.UUID, token: uuid.UUID) -> None:
-    """leased → ready without blame: the worker is well, but something around it is missing. The sweep announces it again."""
+def release_chunk(session: Session, claim: Claim, *, waits_for: str) -> None:
+    """leased → ready without blame: the worker is well, but something around it is missing. The sweep announces it again, and
+    the job shows the cause meanwhile.
+    """
+    jobs.note_waiting(session, claim.job_id, waits_for)  # first, since it locks the job, and the job comes before the chunk
     session.execute(
         update(Chunk)
-        .where(Chunk.id == chunk_id, Chunk.lease_token == token, Chunk.state == ChunkState.LEASED)
+        .where(Chunk.id == claim.chunk_id, Chunk.lease_token == claim.token, Chunk.state == ChunkState.LEASED)
         .values(state=ChunkState.READY, lease_token=None, lease_until=None, attempt=Chunk.attempt - 1, hinted_at=func.now())
     )
 
 
 def expired_chunks(session: Session, *, limit: int) -> Sequence[uuid.UUID]:
     """Chunks whose worker fell silent."""
-    query = select(Chunk.id).where(Chunk.state == ChunkState.LEASED, Chunk.lease_until < func.now())
+    expired = (Chunk.state == ChunkState.LEASED) & (Chunk.lease_until < func.now())
+    query = select(Chunk.id).where(expired, Chunk.job_id.in_(_RUNNING_JOBS))
     return session.scalars(query.order_by(Chunk.lease_until).limit(limit)).all()
 
 
@@ -107,7 +115,8 @@ def recover_chunk(session: Session, chunk_id: uuid.UUID, *, max_attempts: int) -
     """Take a chunk from its silent worker; the ids of the chunks to announce.
 
     The first time it is offered again as it is. After that it is halved, so that an item that kills its worker ends alone in
-    its chunk; alone, it has `max_attempts` tries before it fails with the reason `worker_lost`.
+    its chunk. Alone, it fails with the reason `worker_lost` after `max_attempts` losses, of which those that it had a part in
+    before the split count as one.
     """
     chunk = _lock_expired(session, chunk_id)
     if chunk is None:
@@ -141,19 +150,18 @@ def _split(session: Session, chunk: Chunk) -> Sequence[uuid.UUID]:
 
 def _give_up(session: Session, chunk: Chunk) -> None:
     assert chunk.lease_token  # it was leased
-    detail = f"The worker was lost {chunk.attempt} times while it read this item, so it was given up."
+    detail = f"The worker was lost or failed at least {chunk.attempt} times while it read this item, so it was given up."
     rows = [predictions.refused(_item(stored), reason="worker_lost", detail=detail) for stored in chunk.members]
     jobs.finish_chunk(session, chunk.id, chunk.lease_token, rows)
 
 
 def due_chunks(session: Session, *, hint_seconds: float, limit: int) -> Sequence[uuid.UUID]:
-    """Ready chunks whose message seems lost; each is marked as announced again."""
+    """Ready chunks whose message seems lost, those first that were announced longest ago; each is marked as announced again."""
     waiting = Chunk.hinted_at < func.now() - timedelta(seconds=hint_seconds)
-    running = select(Job.id).where(Job.state == JobState.RUNNING)
     due = (
         select(Chunk.id)
-        .where(Chunk.state == ChunkState.READY, waiting, Chunk.job_id.in_(running))
-        .order_by(Chunk.id)
+        .where(Chunk.state == ChunkState.READY, waiting, Chunk.job_id.in_(_RUNNING_JOBS))
+        .order_by(Chunk.hinted_at, Chunk.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )

@@ -89,6 +89,7 @@ def finish_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID, plan:
     job.review_threshold = plan.review_threshold
     job.started_at = func.now()
     job.lease_token = job.lease_until = None
+    job.detail = None  # nothing is waited for any more
     job.total = len(plan.refused) + sum(len(members) for members in plan.chunks)
     rows = [Chunk(id=new_id(), job_id=job_id, members=list(members)) for members in plan.chunks]
     session.add_all(rows)
@@ -109,38 +110,71 @@ def renew_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID, *, lea
     return renewed.one_or_none() is not None
 
 
-def release_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID) -> None:
-    """planning → queued: the planner is well but cannot plan now; the sweep sends the hint again."""
+def release_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID, *, waits_for: str) -> None:
+    """planning → queued: the planner is well but cannot plan now; the sweep sends the hint again. The job shows the cause."""
+    detail = predictions.shown_detail(waits_for)
     session.execute(
         update(Job)
         .where(Job.id == job_id, Job.state == JobState.PLANNING, Job.lease_token == token)
-        .values(state=JobState.QUEUED, lease_token=None, lease_until=None, attempt=Job.attempt - 1, hinted_at=func.now())
+        .values(
+            state=JobState.QUEUED,
+            lease_token=None,
+            lease_until=None,
+            attempt=Job.attempt - 1,
+            hinted_at=func.now(),
+            detail=detail,
+        )
     )
 
 
-def fail_job(session: Session, job_id: uuid.UUID, *, reason: str, detail: str) -> None:
-    """planning → failed: nothing can come of this job."""
-    session.execute(
-        update(Job)
-        .where(Job.id == job_id, Job.state == JobState.PLANNING)
-        .values(state=JobState.FAILED, reason=reason, detail=detail, finished_at=func.now(), lease_token=None, lease_until=None)
-    )
+def fail_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID, *, reason: str, detail: str) -> bool:
+    """planning → failed: nothing can come of this job. False when somebody else plans it now."""
+    job = _lock_job(session, job_id)
+    if job.state != JobState.PLANNING or job.lease_token != token:
+        return False
+    _fail(job, reason, detail)
+    return True
+
+
+def fail_job(session: Session, job_id: uuid.UUID, *, reason: str, detail: str) -> bool:
+    """running → failed, and none of its chunks is claimed or finished after this. False when it has ended."""
+    job = _lock_job(session, job_id)
+    if job.state != JobState.RUNNING:
+        return False
+    _fail(job, reason, detail)
+    return True
+
+
+def _fail(job: Job, reason: str, detail: str) -> None:
+    job.state, job.reason, job.detail = JobState.FAILED, reason, predictions.shown_detail(detail)
+    job.finished_at = func.now()
+    job.lease_token = job.lease_until = None
+
+
+def note_waiting(session: Session, job_id: uuid.UUID, cause: str) -> None:
+    """Show in the job's detail what its chunks wait for, until one of them is finished."""
+    running = update(Job).where(Job.id == job_id, Job.state == JobState.RUNNING)
+    session.execute(running.values(detail=predictions.shown_detail(cause)))
 
 
 def finish_chunk(session: Session, chunk_id: uuid.UUID, token: uuid.UUID, rows: Sequence[NewPrediction]) -> bool:
-    """leased → done, with the chunk's predictions; closes the job after its last chunk. False when the lease was lost."""
+    """leased → done, with the chunk's predictions; closes the job after its last chunk. False when the lease was lost.
+
+    Nothing is written for a job that no longer runs.
+    """
     job_id = session.scalar(select(Chunk.job_id).where(Chunk.id == chunk_id))
     if job_id is None:
         return False  # it was split meanwhile
     # The job before the chunk, always: two last chunks that commit together would each see the other unfinished.
     job = _lock_job(session, job_id)
     chunk = session.get(Chunk, chunk_id, populate_existing=True, with_for_update=True)
-    if chunk is None or chunk.state != ChunkState.LEASED or chunk.lease_token != token:
+    if job.state != JobState.RUNNING or chunk is None or chunk.state != ChunkState.LEASED or chunk.lease_token != token:
         return False
     job.total += len(rows) - len(chunk.members)  # a document of n pages is planned as one item and answered as n
     chunk.state = ChunkState.DONE
     chunk.lease_token = chunk.lease_until = None
     chunk.finished_at = func.now()
+    job.detail = None  # it goes on
     _record(session, job, rows)
     session.flush()
     _close_if_done(session, job)
@@ -185,12 +219,7 @@ def unclosed_jobs(session: Session, *, limit: int) -> Sequence[uuid.UUID]:
 def due_plans(session: Session, *, hint_seconds: float, limit: int) -> Sequence[uuid.UUID]:
     """Jobs whose planning nobody took up, or whose planner fell silent; each is marked as announced again."""
     silent = (Job.state == JobState.PLANNING) & (Job.lease_until < func.now())
-    waiting = (Job.state == JobState.QUEUED) & (Job.hinted_at < func.now() - timedelta(seconds=hint_seconds))
-    due = select(Job.id).where(silent | waiting).order_by(Job.id).limit(limit).with_for_update(skip_locked=True)
+    idle = (Job.state == JobState.QUEUED) | silent
+    waiting = Job.hinted_at < func.now() - timedelta(seconds=hint_seconds)
+    due = select(Job.id).where(idle, waiting).order_by(Job.id).limit(limit).with_for_update(skip_locked=True)
     return session.scalars(update(Job).where(Job.id.in_(due)).values(hinted_at=func.now()).returning(Job.id)).all()
-
-
-def count_open_items(session: Session) -> int:
-    """Items of running jobs that have no row yet."""
-    waiting = func.coalesce(func.sum(Job.total - Job.succeeded - Job.failed - Job.skipped), 0)
-    return int(session.scalar(select(waiting).where(Job.state == JobState.RUNNING)) or 0)

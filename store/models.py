@@ -25,9 +25,9 @@ class JobState(StrEnum):
     RUNNING = "running"  # chunks are being classified
     COMPLETED = "completed"  # every item has its row; some may have failed
     FAILED = "failed"  # no result could be produced
-    CANCELLING = "cancelling"
-    CANCELLED = "cancelled"
-    EXPIRED = "expired"
+    CANCELLING = "cancelling"  # somebody asked to stop it, and the chunks in workers' hands are waited for
+    CANCELLED = "cancelled"  # it was stopped; what was classified before stays
+    EXPIRED = "expired"  # it was kept for as long as it should be, and its uploads are gone
 
 
 FINISHED_STATES = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED})
@@ -74,7 +74,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {  # noqa: RUF012  SQLAlchemy declares it as an instance attribute
+    type_annotation_map = {  # noqa: RUF012  # SQLAlchemy declares it as an instance attribute
         datetime: DateTime(timezone=True),
         int: BigInteger,
         dict[str, Any]: JSONB,

@@ -77,9 +77,12 @@ def succeeded(
 
 def refused(item: Item, *, reason: str, detail: str, page: int = 1, status: ItemStatus = ItemStatus.FAILED) -> NewPrediction:
     """An item without a verdict, and why."""
-    # The detail quotes decoders, which quote the file: Postgres refuses a row with a NUL in it, and with the row its chunk.
-    shown = display_name(detail)[:_DETAIL_CHARACTERS]
-    return NewPrediction(**asdict(item), page=page, status=status, reason=reason, detail=shown)
+    return NewPrediction(**asdict(item), page=page, status=status, reason=reason, detail=shown_detail(detail))
+
+
+def shown_detail(detail: str) -> str:
+    """A sentence fit for a row: it quotes decoders, which quote the file, and Postgres refuses a NUL and with it the chunk."""
+    return display_name(detail)[:_DETAIL_CHARACTERS]
 
 
 def insert_predictions(

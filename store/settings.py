@@ -42,7 +42,9 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(60, gt=0, description="A chunk whose worker is silent for so long is given to another.")
     heartbeat_seconds: float = Field(15, gt=0, description="How often a worker renews its lease.")
     page_seconds: float = Field(
-        300, gt=0, description="A page that takes longer has hung its worker process, which is then killed and replaced."
+        300,
+        gt=0,
+        description="A page, or an archive's directory, that takes longer has hung its worker process, which is then replaced.",
     )
     sweep_seconds: float = Field(10, gt=0, description="How often the sweep looks for what was lost.")
     hint_seconds: float = Field(20, gt=0, description="Work that nobody took for so long is announced again.")

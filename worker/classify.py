@@ -1,5 +1,6 @@
 """Classify one chunk under its lease: read just its members, run the model, write all rows in one transaction."""
 
+import logging
 import uuid
 from collections.abc import Iterator
 
@@ -15,10 +16,12 @@ from store.blobs import BlobMissing
 from store.chunks import Claim
 from store.predictions import Item, NewPrediction
 from worker.lease import Lease, LeaseLost, held_lease
-from worker.runtime import NOT_THE_WORKS_FAULT, Runtime
+from worker.runtime import Runtime
+from worker.setbacks import MODEL_GONE, PASSING, cause_of, give_back
 
 _GPU_BATCH = 16
 _ZIP_MAGIC = b"PK\x03\x04"
+_log = logging.getLogger(__name__)
 
 
 def classify_chunk(runtime: Runtime, chunk_id: uuid.UUID) -> None:
@@ -31,10 +34,19 @@ def classify_chunk(runtime: Runtime, chunk_id: uuid.UUID) -> None:
         _classify_claimed(runtime, claim)
     except LeaseLost:
         return
-    except NOT_THE_WORKS_FAULT:
-        with runtime.database.transaction() as session:
-            chunks.release_chunk(session, claim.chunk_id, claim.token)
+    except MODEL_GONE as error:
+        _fail_job(runtime, claim, error)
+    except PASSING as error:
+        cause = cause_of(error)
+        give_back(runtime.database, lambda session: chunks.release_chunk(session, claim, waits_for=cause))
         raise
+
+
+def _fail_job(runtime: Runtime, claim: Claim, error: Exception) -> None:
+    detail = f"Version {claim.model_version} of the model, which this job was planned with, cannot be used: {error}"
+    _log.error("job %s failed: %s", claim.job_id, detail)
+    with runtime.database.transaction() as session:
+        jobs.fail_job(session, claim.job_id, reason="model_gone", detail=detail)
 
 
 def _classify_claimed(runtime: Runtime, claim: Claim) -> None:
@@ -44,7 +56,8 @@ def _classify_claimed(runtime: Runtime, claim: Claim) -> None:
         return chunks.renew_lease(session, claim.chunk_id, claim.token, lease_seconds=settings.lease_seconds)
 
     with held_lease(runtime, renew, stuck_seconds=settings.page_seconds) as lease:
-        classifier = runtime.models.load(claim.model_version).classifier
+        with lease.waiting():
+            classifier = runtime.models.load(claim.model_version).classifier
         rows = list(_answer_items(runtime, claim, classifier, lease))
         with runtime.database.transaction() as session:
             jobs.finish_chunk(session, claim.chunk_id, claim.token, rows)

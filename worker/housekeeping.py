@@ -8,7 +8,6 @@ import logging
 import signal
 import threading
 import uuid
-from collections.abc import Sequence
 from types import FrameType
 
 from kombu.exceptions import OperationalError
@@ -22,6 +21,7 @@ from store.queue import Queue
 from store.settings import Settings
 
 _LIMIT = 1000
+_LIMIT_WITH_BACKLOG = 100
 _log = logging.getLogger(__name__)
 
 
@@ -67,12 +67,12 @@ class Sweep:
         self._queue.plan_jobs(due)
 
     def _announce_chunks(self) -> None:
-        """Only once the queue has run dry: as long as messages wait there, a ready chunk's own is probably among them."""
-        if self._queue.backlog() > 0:
-            return
-        due: Sequence[uuid.UUID]
+        """A few while messages wait, among which a ready chunk's own probably is: one too many costs a claim that fails, but a
+        queue that is never empty must not hide a chunk whose message was lost. Many once the queue has run dry.
+        """
+        limit = _LIMIT_WITH_BACKLOG if self._queue.backlog() > 0 else _LIMIT
         with self._database.transaction() as session:
-            due = chunks.due_chunks(session, hint_seconds=self._settings.hint_seconds, limit=_LIMIT)
+            due = chunks.due_chunks(session, hint_seconds=self._settings.hint_seconds, limit=limit)
         self._queue.classify_chunks(due)
 
 

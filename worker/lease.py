@@ -1,7 +1,6 @@
 """Hold the lease of a chunk or of a job's planning while it is worked on: a thread renews it, and says when it was lost."""
 
 import logging
-import math
 import os
 import signal
 import threading
@@ -29,6 +28,7 @@ class Lease:
 
     def __init__(self) -> None:
         self._lost = threading.Event()
+        self._is_waiting = False
         self._checked_at = time.monotonic()
 
     def mark_lost(self) -> None:
@@ -41,13 +41,23 @@ class Lease:
         if self._lost.is_set():
             raise LeaseLost
 
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """The block waits for something that takes as long as it takes, such as a model's download; it is not silence."""
+        self._is_waiting = True
+        try:
+            yield
+        finally:
+            self._checked_at = time.monotonic()
+            self._is_waiting = False
+
     def silent_seconds(self) -> float:
         """How long nobody has asked `check`."""
-        return time.monotonic() - self._checked_at
+        return 0.0 if self._is_waiting else time.monotonic() - self._checked_at
 
 
 @contextmanager
-def held_lease(runtime: Runtime, renew: Renew, *, stuck_seconds: float = math.inf) -> Iterator[Lease]:
+def held_lease(runtime: Runtime, renew: Renew, *, stuck_seconds: float) -> Iterator[Lease]:
     """Renew every `heartbeat_seconds` until the block ends, or until it has been silent for `stuck_seconds`."""
     lease, ended = Lease(), threading.Event()
     arguments = (runtime, renew, lease, ended, stuck_seconds)
@@ -79,5 +89,5 @@ def _kill_this_process() -> None:
     """A decoder that hangs cannot be interrupted. Without its process the lease runs out, and the sweep finds the item as it
     finds any that takes its worker down; Celery's pool starts another process.
     """
-    _log.error("a page has hung this worker process, which ends now")
+    _log.error("a page or an archive's directory has hung this worker process, which ends now")
     os.kill(os.getpid(), signal.SIGKILL)

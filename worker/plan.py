@@ -7,14 +7,17 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
+from sqlalchemy.orm import Session
+
 from store import archives, chunks, jobs, predictions
-from store.archives import ArchiveError, Refusal
+from store.archives import ArchiveError, Refusal, TooManyItems
 from store.blobs import BlobMissing
 from store.jobs import Plan
 from store.models import ItemStatus, Job, Upload
 from store.predictions import Item, NewPrediction
-from worker.lease import held_lease
-from worker.runtime import NOT_THE_WORKS_FAULT, Runtime
+from worker.lease import Lease, LeaseLost, held_lease
+from worker.runtime import Runtime
+from worker.setbacks import PASSING_FOR_A_PLAN, cause_of, give_back
 
 
 def plan_job(runtime: Runtime, job_id: uuid.UUID) -> None:
@@ -25,35 +28,43 @@ def plan_job(runtime: Runtime, job_id: uuid.UUID) -> None:
     if job is None or job.lease_token is None:
         return
     if job.attempt > settings.max_attempts:
-        _give_up(runtime, job)
+        _give_up(runtime, job, job.lease_token)
         return
+    token = job.lease_token
     try:
-        chunk_ids = _plan_claimed(runtime, job, job.lease_token)
-    except NOT_THE_WORKS_FAULT:
-        with runtime.database.transaction() as session:
-            jobs.release_planning(session, job.id, job.lease_token)
+        chunk_ids = _plan_claimed(runtime, job, token)
+    except LeaseLost:
+        return
+    except PASSING_FOR_A_PLAN as error:
+        cause = cause_of(error)
+        give_back(runtime.database, lambda session: jobs.release_planning(session, job_id, token, waits_for=cause))
         raise
     runtime.queue.classify_chunks(chunk_ids)
 
 
 def _plan_claimed(runtime: Runtime, job: Job, token: uuid.UUID) -> list[uuid.UUID]:
-    lease_seconds = runtime.settings.lease_seconds
-    with held_lease(runtime, lambda session: jobs.renew_planning(session, job.id, token, lease_seconds=lease_seconds)):
-        plan = _make_plan(runtime, job)
+    settings = runtime.settings
+
+    def renew(session: Session) -> bool:
+        return jobs.renew_planning(session, job.id, token, lease_seconds=settings.lease_seconds)
+
+    with held_lease(runtime, renew, stuck_seconds=settings.page_seconds) as lease:
+        plan = _make_plan(runtime, job, lease)
         with runtime.database.transaction() as session:
             return jobs.finish_planning(session, job.id, token, plan)
 
 
-def _give_up(runtime: Runtime, job: Job) -> None:
-    detail = f"The worker was lost {job.attempt - 1} times while it read this job's uploads."
+def _give_up(runtime: Runtime, job: Job, token: uuid.UUID) -> None:
+    detail = f"The worker was lost or failed {job.attempt - 1} times while it read this job's uploads."
     with runtime.database.transaction() as session:
-        jobs.fail_job(session, job.id, reason="worker_lost", detail=detail)
+        jobs.fail_planning(session, job.id, token, reason="worker_lost", detail=detail)
 
 
-def _make_plan(runtime: Runtime, job: Job) -> Plan:
-    model = runtime.models.load(runtime.models.resolve())
+def _make_plan(runtime: Runtime, job: Job, lease: Lease) -> Plan:
+    with lease.waiting():
+        model = runtime.models.load(runtime.models.resolve())
     manifest = model.classifier.bundle.manifest
-    items, refused = _survey(runtime, job.uploads)
+    items, refused = _survey(runtime, job.uploads, lease)
     return Plan(
         model_version=model.version,
         review_threshold=_first_given(job.review_threshold, runtime.settings.review_threshold, manifest.review_threshold),
@@ -70,13 +81,14 @@ def _batched(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def _survey(runtime: Runtime, uploads: Iterable[Upload]) -> tuple[list[Item], list[NewPrediction]]:
+def _survey(runtime: Runtime, uploads: Iterable[Upload], lease: Lease) -> tuple[list[Item], list[NewPrediction]]:
     """Number every item of the job; those that need not be read are answered at once."""
     ordinals = count()
     items: list[Item] = []
     refused: list[NewPrediction] = []
     for upload in uploads:
-        for index, name, refusal in _entries(runtime, upload):
+        lease.check()
+        for index, name, refusal in _entries(runtime, upload, room=runtime.settings.max_items - len(items) - len(refused)):
             item = Item(ordinal=next(ordinals), upload_id=upload.id, member_index=index, file=name)
             if refusal is None:
                 items.append(item)
@@ -86,14 +98,23 @@ def _survey(runtime: Runtime, uploads: Iterable[Upload]) -> tuple[list[Item], li
     return items, refused
 
 
-def _entries(runtime: Runtime, upload: Upload) -> Iterator[tuple[int | None, str, Refusal | None]]:
+def _entries(runtime: Runtime, upload: Upload, *, room: int) -> Iterator[tuple[int | None, str, Refusal | None]]:
+    """What the upload holds; an archive that cannot be opened, or has more entries than there is room, is one refused item."""
     if not upload.is_archive:
-        yield None, upload.name, None
+        yield None, upload.name, None if room > 0 else _too_many(runtime)
         return
     try:
         opened = runtime.sources.archive(upload)
     except (ArchiveError, BlobMissing) as error:
         yield None, upload.name, Refusal(getattr(error, "reason", "missing_upload"), str(error))
         return
+    if len(opened.infolist()) > room:
+        yield None, upload.name, _too_many(runtime)
+        return
     for member in archives.list_members(opened, max_item_bytes=runtime.settings.max_item_bytes):
         yield member.index, member.name, member.refusal
+
+
+def _too_many(runtime: Runtime) -> Refusal:
+    detail = f"With this upload the job would have more than the {runtime.settings.max_items} items allowed."
+    return Refusal(TooManyItems.reason, detail)

@@ -2,19 +2,13 @@
 
 from dataclasses import dataclass
 
-from inference.bundle import BundleError
-from inference.classifier import ClassifierError
 from inference.images import ImageLimits
 from registry.current import CurrentModel
-from registry.errors import RegistryError
-from store.blobs import Blobs, BlobsUnavailable
+from store.blobs import Blobs
 from store.database import Database
 from store.queue import Queue
 from store.settings import Settings
 from store.sources import Sources
-
-NOT_THE_WORKS_FAULT = (RegistryError, BundleError, ClassifierError, BlobsUnavailable)
-"""What a missing model or a silent blob store raises: the worker is well, and its work waits for better times."""
 
 
 @dataclass(frozen=True, slots=True)

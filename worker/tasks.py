@@ -1,13 +1,16 @@
 """The tasks behind the messages. Each takes an id, looks again, returns early, and is safe to run twice."""
 
 import uuid
+from collections.abc import Callable
 
 from celery import Celery
 
+from inference.classifier import DeviceUnavailable
 from store.queue import CLASSIFY_CHUNK, PLAN_JOB
 from store.settings import Settings
 from worker.classify import classify_chunk
 from worker.plan import plan_job
+from worker.preflight import end_worker
 from worker.runtime import Runtime
 
 _runtime: Runtime | None = None
@@ -26,6 +29,14 @@ def open_runtime(settings: Settings) -> None:
     _runtime.models.warm_up()
 
 
+def open_runtime_or_end(settings: Settings) -> None:
+    """Without a runtime the process must not serve."""
+    try:
+        open_runtime(settings)
+    except Exception as error:  # Celery would log whatever it is, and go on
+        end_worker(error)
+
+
 def close_runtime() -> None:
     """Close what `open_runtime` opened."""
     global _runtime
@@ -35,14 +46,21 @@ def close_runtime() -> None:
 
 
 def _plan_job(job_id: str) -> None:
-    plan_job(_opened(), uuid.UUID(job_id))
+    _carry_out(plan_job, job_id)
 
 
 def _classify_chunk(chunk_id: str) -> None:
-    classify_chunk(_opened(), uuid.UUID(chunk_id))
+    _carry_out(classify_chunk, chunk_id)
+
+
+def _carry_out(work: Callable[[Runtime, uuid.UUID], None], identifier: str) -> None:
+    try:
+        work(_opened(), uuid.UUID(identifier))
+    except DeviceUnavailable as error:  # a GPU was asked for, and onnxruntime listed one that it cannot use
+        end_worker(error)
 
 
 def _opened() -> Runtime:
     if _runtime is None:
-        raise RuntimeError("This process has no runtime; Celery's pool must be prefork.")
+        raise RuntimeError("This process has no runtime: `open_runtime` was not called in it, or did not succeed.")
     return _runtime

@@ -242,3 +242,8 @@ def test_a_directory_damaged_anywhere_ends_as_an_archive_error_or_in_members() -
                         read(damaged, member.index)
             except ArchiveError:
                 continue
+
+
+@pytest.mark.parametrize("kind", [ArchiveError, archives.TooManyItems, EntryError, EntryTooLarge])
+def test_an_error_raised_without_words_says_what_is_wrong(kind: type[ArchiveError]) -> None:
+    assert str(kind()) == kind.__doc__

@@ -1,5 +1,6 @@
 import io
 import os
+import sys
 import uuid
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.spec import AbstractBufferedFile
 
-from store.blobs import BlobMissing, Blobs, BlobsUnavailable, new_key
+from store import blobs as blobs_module
+from store.blobs import BlobError, BlobMissing, Blobs, BlobsUnavailable, BlobsUnusable, new_key, require_driver
 
 
 @pytest.fixture(params=["file", "memory"])
@@ -65,6 +67,32 @@ def test_a_local_blob_appears_whole_and_synced(tmp_path: Path, monkeypatch: pyte
     assert steps == ["sync", "rename", "sync"]  # the file, its name, the folder that holds the name
 
 
+def test_new_folders_survive_a_power_cut_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    sync_folder = blobs_module._sync_folder
+    monkeypatch.setattr(blobs_module, "_sync_folder", lambda folder: (synced.append(folder.name), sync_folder(folder)))
+    store = Blobs((tmp_path / "root").as_uri())
+    store.write("2026/12/page", b"1")
+    assert synced == [tmp_path.name, "root", "2026", "12"]
+    store.write("2026/12/other", b"1")
+    assert synced[4:] == ["12"]
+
+
+def test_a_url_without_a_driver_is_refused_before_anything_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require_driver(tmp_path.as_uri())
+    require_driver("simplecache::memory://bucket")
+    with pytest.raises(BlobsUnusable, match="nothing://"):
+        require_driver("nothing://bucket")
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    with pytest.raises(BlobsUnusable, match="s3://"):
+        require_driver("s3://bucket")
+
+
+@pytest.mark.parametrize("kind", [BlobError, BlobMissing, BlobsUnavailable, BlobsUnusable])
+def test_an_error_raised_without_words_says_what_is_wrong(kind: type[BlobError]) -> None:
+    assert str(kind()) == kind.__doc__
+
+
 def test_what_is_missing_is_told_from_a_store_that_fails(blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BlobMissing):
         blobs.read("never written")
@@ -91,7 +119,7 @@ def test_deleting_twice_is_deleting_once(blobs: Blobs) -> None:
         blobs.read("page")
 
 
-class LateFile(AbstractBufferedFile):  # type: ignore[misc]
+class LateFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec ships no types
     """Publishes when it is closed, as object stores do, and cannot take back what it has sent."""
 
     def _upload_chunk(self, final: bool = False) -> bool:

@@ -1,11 +1,12 @@
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, update
 from sqlalchemy.orm import Session
 
-from store import chunks, predictions
+from store import chunks, jobs, predictions
 from store.models import Chunk, ChunkState, Job, JobState
 from tests.store.rows import LEASE_SECONDS, chunks_of, claim, finish, lose, make_running_job
 
@@ -74,12 +75,35 @@ def test_a_lease_that_ended_is_not_renewed(session: Session) -> None:
 def test_a_released_chunk_waits_again_without_blame(session: Session) -> None:
     job = make_running_job(session)
     claimed = claim(session, only_chunk(session, job).id)
-    chunks.release_chunk(session, claimed.chunk_id, uuid.uuid4())
+    chunks.release_chunk(session, replace(claimed, token=uuid.uuid4()), waits_for="It rains.")
     assert only_chunk(session, job).state == ChunkState.LEASED
-    chunks.release_chunk(session, claimed.chunk_id, claimed.token)
+    chunks.release_chunk(session, claimed, waits_for="It rains.")
     chunk = only_chunk(session, job)
     assert (chunk.state, chunk.attempt, chunk.lease_token, chunk.lease_until) == (ChunkState.READY, 0, None, None)
     assert not finish(session, claimed)
+
+
+def test_a_job_shows_what_its_chunks_wait_for_until_it_goes_on(session: Session) -> None:
+    job = make_running_job(session, chunk_sizes=(1, 1))
+    first, _ = (chunk.id for chunk in chunks_of(session, job))
+    chunks.release_chunk(session, claim(session, first), waits_for="It\0rains.")
+    session.refresh(job)
+    assert job.detail == "It\N{REPLACEMENT CHARACTER}rains."
+    finish(session, claim(session, first))
+    assert (job.state, job.detail) == (JobState.RUNNING, None)
+
+
+def test_chunks_of_a_failed_job_are_neither_claimed_nor_finished_nor_expired(session: Session) -> None:
+    job = make_running_job(session, chunk_sizes=(1, 1))
+    held, waiting = (chunk.id for chunk in chunks_of(session, job))
+    claimed = claim(session, held)
+    assert jobs.fail_job(session, job.id, reason="model_gone", detail="Gone.")
+    session.flush()
+    assert chunks.claim_chunk(session, waiting, lease_seconds=LEASE_SECONDS) is None
+    lose(session, held)
+    assert chunks.expired_chunks(session, limit=10) == []
+    assert not finish(session, claimed)
+    assert (job.state, job.detail, job.processed) == (JobState.FAILED, "Gone.", 0)
 
 
 def test_only_silent_workers_chunks_are_expired(session: Session) -> None:
@@ -158,7 +182,7 @@ def test_an_item_alone_is_given_up_after_its_last_attempt(session: Session) -> N
     [row] = predictions.list_results(session, job, filters=predictions.Filters(), limit=10)
     assert (row.reason, row.detail) == (
         "worker_lost",
-        "The worker was lost 3 times while it read this item, so it was given up.",
+        "The worker was lost or failed at least 3 times while it read this item, so it was given up.",
     )
     assert job.state == JobState.FAILED
 
@@ -172,6 +196,16 @@ def test_chunks_are_due_once_their_message_seems_lost(session: Session) -> None:
     assert chunks.due_chunks(session, hint_seconds=20, limit=10) == [waiting]
     assert chunks.due_chunks(session, hint_seconds=20, limit=10) == []
     assert fresh not in chunks.due_chunks(session, hint_seconds=20, limit=10)
+
+
+def test_the_chunks_announced_longest_ago_are_due_first(session: Session) -> None:
+    job = make_running_job(session, chunk_sizes=(1, 1, 1))
+    ids = [chunk.id for chunk in chunks_of(session, job)]
+    for minutes, chunk_id in zip((1, 3, 2), ids, strict=True):
+        past = func.now() - timedelta(minutes=minutes)
+        session.execute(update(Chunk).where(Chunk.id == chunk_id).values(hinted_at=past))
+    due = [chunks.due_chunks(session, hint_seconds=20, limit=1) for _ in ids]
+    assert due == [[ids[1]], [ids[2]], [ids[0]]]
 
 
 def test_chunks_of_a_job_that_ended_are_not_due(session: Session) -> None:

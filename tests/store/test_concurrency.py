@@ -55,7 +55,7 @@ def finish_in_own_transaction(database: Database, claimed: Claim) -> bool:
 def test_two_last_chunks_that_end_together_close_their_job(database: Database) -> None:
     for _ in range(ROUNDS):
         job_id, claims = claimed_job(database, chunk_sizes=(1, 1))
-        done = at_once(*(lambda c=c: finish_in_own_transaction(database, c) for c in claims))  # type: ignore[misc]
+        done = at_once(*(lambda c=c: finish_in_own_transaction(database, c) for c in claims))  # type: ignore[misc]  # mypy infers no type of a lambda with a default
         assert done == [True, True]
         assert state_of(database, job_id) == (JobState.COMPLETED, 2, 2)
 

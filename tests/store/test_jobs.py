@@ -1,4 +1,5 @@
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -85,23 +86,36 @@ def test_a_plan_makes_chunks_and_counts_what_was_refused(session: Session) -> No
 def test_a_released_job_waits_again_without_blame(session: Session) -> None:
     job = make_job(session)
     token = begin(session, job)
-    jobs.release_planning(session, job.id, uuid.uuid4())
+    jobs.release_planning(session, job.id, uuid.uuid4(), waits_for="It rains.")
     session.refresh(job)
     assert job.state == JobState.PLANNING
-    jobs.release_planning(session, job.id, token)
+    jobs.release_planning(session, job.id, token, waits_for="It rains.")
     session.refresh(job)
-    assert (job.state, job.attempt, job.lease_token) == (JobState.QUEUED, 0, None)
+    assert (job.state, job.attempt, job.lease_token, job.detail) == (JobState.QUEUED, 0, None, "It rains.")
+    jobs.finish_planning(session, job.id, begin(session, job), replace(NOTHING, chunks=[[chunks.member(make_item(job))]]))
+    assert (job.state, job.detail) == (JobState.RUNNING, None)
 
 
-def test_a_job_is_failed_only_while_it_is_planned(session: Session) -> None:
-    planned, running = make_job(session), make_running_job(session)
-    begin(session, planned)
-    for job in (planned, running):
-        jobs.fail_job(session, job.id, reason="worker_lost", detail="Lost.")
-        session.refresh(job)
-    assert (planned.state, planned.reason, planned.lease_token) == (JobState.FAILED, "worker_lost", None)
-    assert planned.finished_at
-    assert running.state == JobState.RUNNING
+def test_planning_is_failed_by_its_planner_only(session: Session) -> None:
+    job = make_job(session)
+    slept = begin(session, job)
+    expire_planning(session, job)
+    token = begin(session, job)
+    assert not jobs.fail_planning(session, job.id, slept, reason="worker_lost", detail="Lost.")
+    assert job.state == JobState.PLANNING
+    assert jobs.fail_planning(session, job.id, token, reason="worker_lost", detail="Lost.")
+    session.flush()
+    session.refresh(job)
+    assert (job.state, job.reason, job.lease_token) == (JobState.FAILED, "worker_lost", None)
+    assert job.finished_at
+
+
+def test_a_job_is_failed_only_while_it_runs(session: Session) -> None:
+    queued, running = make_job(session), make_running_job(session)
+    assert not jobs.fail_job(session, queued.id, reason="model_gone", detail="Gone.")
+    assert jobs.fail_job(session, running.id, reason="model_gone", detail="Gone.")
+    assert not jobs.fail_job(session, running.id, reason="other", detail="Again.")
+    assert (queued.state, running.state, running.reason) == (JobState.QUEUED, JobState.FAILED, "model_gone")
 
 
 def test_a_job_with_nothing_to_classify_is_closed_by_its_plan(session: Session) -> None:
@@ -189,14 +203,7 @@ def test_due_plans_are_those_that_nobody_works_on(session: Session) -> None:
     due = jobs.due_plans(session, hint_seconds=20, limit=10)
     assert set(due) == {waiting.id, silent.id}
     assert fresh.id not in due
-    assert jobs.due_plans(session, hint_seconds=20, limit=10) == [silent.id]  # the others were announced just now
-
-
-def test_open_items_are_those_of_running_jobs_without_a_row(session: Session) -> None:
-    make_job(session)
-    job = make_running_job(session, chunk_sizes=(2, 3))
-    finish(session, claim(session, chunks_of(session, job)[0].id))
-    assert jobs.count_open_items(session) == 3
+    assert jobs.due_plans(session, hint_seconds=20, limit=10) == []  # they were announced just now
 
 
 @pytest.mark.parametrize("state", sorted(FINISHED_STATES))

@@ -112,7 +112,7 @@ class StuckQueue:
 
 def test_past_a_thousand_waiting_hints_they_are_dropped_and_later_ones_sent_again() -> None:
     stuck = StuckQueue()
-    sender = LateSender(stuck)  # type: ignore[arg-type]
+    sender = LateSender(stuck)  # type: ignore[arg-type]  # stands in for a Queue
     for _ in range(LateSender._MAX_WAITING + 10):
         sender.plan_job(uuid.uuid4())
     stuck.go_on.set()
@@ -126,7 +126,7 @@ def test_past_a_thousand_waiting_hints_they_are_dropped_and_later_ones_sent_agai
 def test_a_hint_that_cannot_be_sent_is_logged_and_forgotten(caplog: pytest.LogCaptureFixture) -> None:
     broken = StuckQueue(RedisConnectionError("refused"))
     broken.go_on.set()
-    sender = LateSender(broken)  # type: ignore[arg-type]
+    sender = LateSender(broken)  # type: ignore[arg-type]  # stands in for a Queue
     with caplog.at_level(logging.WARNING):
         sender.plan_job(uuid.uuid4())
         sender._executor.shutdown(wait=True)

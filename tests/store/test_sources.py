@@ -76,3 +76,6 @@ def test_a_store_that_fails_is_not_taken_for_a_damaged_archive(
     real.seek(0, 2)
     with pytest.raises(BlobsUnavailable):
         sources.read(archive, 0)
+    assert real.closed
+    monkeypatch.undo()
+    assert sources.read(archive, 1) == b"2"  # through another connection

@@ -20,5 +20,5 @@ def _hang(*_: object) -> Iterator[PreparedPage]:
 
 
 if __name__ == "__main__":
-    items.prepare_pages = _hang  # type: ignore[assignment]
+    items.prepare_pages = _hang  # type: ignore[assignment]  # whatever it is given, it hangs
     classify_chunk(Runtime.from_settings(Settings()), uuid.UUID(sys.argv[1]))

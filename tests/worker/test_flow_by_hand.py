@@ -7,6 +7,8 @@ from store import jobs, predictions
 from store.models import GradcamPolicy, ItemStatus, Job, JobState, Prediction
 from store.predictions import Filters
 from tests.pictures import DARK, GREY, LIGHT, encoded, picture, png, zip_of
+from tests.worker.conftest import HandQueue, MakeRuntime
+from worker.plan import plan_job
 from worker.runtime import Runtime
 
 Submit = Callable[..., uuid.UUID]
@@ -99,6 +101,19 @@ def test_an_archive_that_cannot_be_opened_fails_as_one_item(runtime: Runtime, su
         ("bad.zip", ItemStatus.FAILED, "broken_archive"),
         ("a.png", ItemStatus.SUCCEEDED, None),
     ]
+
+
+def test_the_limit_on_items_counts_over_the_whole_job(make_runtime: MakeRuntime, submit: Submit, hand_queue: HandQueue) -> None:
+    runtime = make_runtime(max_items=4)
+    pair = zip_of({"a.png": png(), "b.png": png()})
+    job_id = submit(
+        {"first.zip": pair, "second.zip": zip_of({f"{name}.png": png() for name in "abc"}), "c.png": png(), "d.png": png()}
+    )
+    plan_job(runtime, job_id)
+    job, rows = read(runtime, job_id)
+    assert [(row.file, row.reason) for row in rows] == [("second.zip", "too_many_items"), ("d.png", "too_many_items")]
+    assert rows[0].detail == "With this upload the job would have more than the 4 items allowed."
+    assert (job.total, job.failed, job.processed) == (5, 2, 2)
 
 
 def test_messages_that_come_twice_change_nothing(runtime: Runtime, submit: Submit, carry: Carry) -> None:

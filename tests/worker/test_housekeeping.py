@@ -26,7 +26,7 @@ Submit = Callable[..., uuid.UUID]
 
 @pytest.fixture
 def sweep(settings: Settings, database: Database, hand_queue: HandQueue) -> Sweep:
-    return Sweep(settings, database, hand_queue)  # type: ignore[arg-type]
+    return Sweep(settings, database, hand_queue)  # type: ignore[arg-type]  # stands in for a Queue
 
 
 @pytest.fixture
@@ -55,17 +55,23 @@ def test_a_job_whose_message_was_lost_is_announced_again(
     assert hand_queue.plans == [job_id]
 
 
-def test_chunks_whose_messages_were_lost_are_announced_once_the_queue_is_dry(
-    sweep: Sweep, planned: uuid.UUID, hand_queue: HandQueue, database: Database
+def test_lost_chunks_are_announced_a_few_at_a_time_while_others_wait_and_all_once_the_queue_is_dry(
+    sweep: Sweep, planned: uuid.UUID, hand_queue: HandQueue, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(housekeeping, "_LIMIT_WITH_BACKLOG", 1)
+    both = {chunk.id for chunk in read_chunks(database, planned)}
     age_all(database, Chunk, "hinted_at")
-    waiting = uuid.uuid4()
-    hand_queue.chunks.append(waiting)
+    hand_queue.chunks.append(uuid.uuid4())
     sweep.run_once()
-    assert hand_queue.chunks == [waiting]
+    assert len(hand_queue.chunks) == 2
+    sweep.run_once()
+    sweep.run_once()
+    assert set(hand_queue.chunks[1:]) == both
+    assert len(hand_queue.chunks) == 3  # none is announced twice within hint_seconds
     hand_queue.chunks.clear()
+    age_all(database, Chunk, "hinted_at")
     sweep.run_once()
-    assert set(hand_queue.chunks) == {chunk.id for chunk in read_chunks(database, planned)}
+    assert set(hand_queue.chunks) == both
 
 
 def test_a_chunk_whose_worker_fell_silent_is_announced_at_once(
@@ -99,6 +105,7 @@ def test_planning_whose_worker_died_is_taken_over(
     job_id = submit({"a.png": png()})
     die_while_planning(runtime, job_id, monkeypatch)
     age_all(database, Job, "lease_until")
+    age_all(database, Job, "hinted_at")
     sweep.run_once()
     assert hand_queue.plans == [job_id]
     plan_job(runtime, job_id)
@@ -116,7 +123,7 @@ def test_a_job_whose_planning_kills_every_worker_is_given_up(
     plan_job(runtime, job_id)
     job = read_job(database, job_id)
     assert (job.state, job.reason) == (JobState.FAILED, "worker_lost")
-    assert job.detail == "The worker was lost 3 times while it read this job's uploads."
+    assert job.detail == "The worker was lost or failed 3 times while it read this job's uploads."
 
 
 def die_while_planning(runtime: Runtime, job_id: uuid.UUID, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +163,7 @@ def test_a_redis_that_is_down_does_not_keep_rows_from_being_put_right(
             assert chunks.claim_chunk(session, chunk_id, lease_seconds=60)
     age_all(database, Chunk, "lease_until")
     with pytest.raises(OperationalError):
-        Sweep(settings, database, DeadQueue()).run_once()  # type: ignore[arg-type]
+        Sweep(settings, database, DeadQueue()).run_once()  # type: ignore[arg-type]  # stands in for a Queue
     assert {chunk.state for chunk in read_chunks(database, planned)} == {ChunkState.READY}
 
 

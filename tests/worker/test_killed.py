@@ -61,7 +61,7 @@ def test_a_killed_workers_chunk_is_finished_by_another_with_one_row_for_each_ite
         worker.kill()
     assert read_chunks(database, job_id)[0].state == ChunkState.LEASED
 
-    sweep = Sweep(settings, database, hand_queue)  # type: ignore[arg-type]
+    sweep = Sweep(settings, database, hand_queue)  # type: ignore[arg-type]  # stands in for a Queue
     wait_until(lambda: sweep.run_once() or bool(hand_queue.chunks))
     assert hand_queue.chunks == [chunk_id]
     classify_chunk(runtime, chunk_id)

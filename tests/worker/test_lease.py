@@ -1,5 +1,7 @@
+import io
 import threading
 import uuid
+import zipfile
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -8,10 +10,11 @@ from sqlalchemy.exc import OperationalError
 
 from inference import items
 from inference.items import PreparedPage
+from registry.current import LoadedModel
 from store import chunks, jobs
 from store.database import Database
 from store.models import Chunk, ChunkState, JobState, new_id
-from tests.pictures import png
+from tests.pictures import png, zip_of
 from tests.worker.conftest import HandQueue, MakeRuntime
 from tests.worker.looks import read_chunks, read_job, read_rows, wait_until
 from worker import lease as lease_module
@@ -43,7 +46,7 @@ def before_each_item(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -
 
     def acting(*arguments: object) -> Iterator[PreparedPage]:
         act()
-        return prepare_pages(*arguments)  # type: ignore[arg-type]
+        return prepare_pages(*arguments)  # type: ignore[arg-type]  # passed on
 
     monkeypatch.setattr(items, "prepare_pages", acting)
 
@@ -58,7 +61,7 @@ def test_a_slow_chunk_is_kept(
         for _ in range(3):
             now = read_chunks(database, job_id)[0].lease_until
             firsts.append(now)
-            wait_until(lambda now=now: read_chunks(database, job_id)[0].lease_until != now)  # type: ignore[misc]
+            wait_until(lambda now=now: read_chunks(database, job_id)[0].lease_until != now)  # type: ignore[misc]  # mypy infers no type of a lambda with a default
 
     before_each_item(monkeypatch, wait_for_three_renewals)
     classify_chunk(runtime, chunk_id)
@@ -116,7 +119,7 @@ def test_a_renewal_that_fails_is_tried_again(
         tries.append(1)
         if len(tries) == 1:
             raise OperationalError("UPDATE", {}, Exception("the server went away"))
-        held = renew(*arguments, **options)  # type: ignore[arg-type]
+        held = renew(*arguments, **options)  # type: ignore[arg-type]  # passed on
         renewed.set()
         return held
 
@@ -141,6 +144,52 @@ def test_a_slow_planning_is_kept(runtime: Runtime, submit: Submit, database: Dat
     plan_job(runtime, job_id)
     job = read_job(database, job_id)
     assert (job.state, job.attempt) == (JobState.RUNNING, 1)
+
+
+def test_waiting_for_a_model_is_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(lease_module.time, "monotonic", lambda: now)
+    lease = Lease()
+    with lease.waiting():
+        now = 1000.0
+        assert lease.silent_seconds() == 0
+    assert lease.silent_seconds() == 0
+    now = 1005.0
+    assert lease.silent_seconds() == 5
+
+
+@pytest.mark.parametrize("work", ["planning", "classifying"])
+def test_a_model_that_takes_long_to_load_does_not_kill_the_process(
+    make_runtime: MakeRuntime, submit: Submit, hand_queue: HandQueue, monkeypatch: pytest.MonkeyPatch, work: str
+) -> None:
+    runtime, killed = make_runtime(page_seconds=0.05, heartbeat_seconds=0.02), list[int]()
+    monkeypatch.setattr(lease_module, "_kill_this_process", lambda: killed.append(1))
+    job_id, load = submit({"a.png": png()}), runtime.models.load
+    if work == "classifying":
+        plan_job(runtime, job_id)
+
+    def slow(version: str) -> LoadedModel:
+        threading.Event().wait(0.3)
+        return load(version)
+
+    load(runtime.models.resolve())
+    monkeypatch.setattr(runtime.models, "load", slow)
+    if work == "planning":
+        plan_job(runtime, job_id)
+    else:
+        classify_chunk(runtime, hand_queue.chunks[0])
+    assert killed == []
+
+
+def test_an_archive_that_hangs_its_planner_ends_that_process(
+    make_runtime: MakeRuntime, submit: Submit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime, killed = make_runtime(page_seconds=0.05, heartbeat_seconds=0.02), threading.Event()
+    monkeypatch.setattr(lease_module, "_kill_this_process", killed.set)
+    monkeypatch.setattr(runtime.sources, "archive", lambda _: pytest.fail("not killed") if not killed.wait(20) else box)
+    with zipfile.ZipFile(io.BytesIO(zip_of({"a.png": png()}))) as box:
+        plan_job(runtime, submit({"box.zip": b"PK"}))
+    assert killed.is_set()
 
 
 def test_the_lease_thread_ends_with_the_work(runtime: Runtime, planned: tuple[uuid.UUID, uuid.UUID]) -> None:

@@ -4,16 +4,19 @@ import uuid
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
-from inference.bundle import BundleMissing
-from inference.classifier import DeviceUnavailable
-from registry.errors import NoModel
+from inference.bundle import BundleMissing, ChecksumMismatch
+from inference.classifier import DeviceUnavailable, WrongGraph
+from registry.errors import NoModel, NoSuchVersion, RegistryUnavailable
+from store import jobs
 from store.blobs import Blobs, BlobsUnavailable
 from store.database import Database
 from store.models import ChunkState, JobState
 from tests.pictures import png, zip_of
 from tests.worker.conftest import HandQueue
 from tests.worker.looks import read_chunks, read_job, read_rows, read_uploads
+from worker import setbacks
 from worker.classify import classify_chunk
 from worker.plan import plan_job
 from worker.runtime import Runtime
@@ -29,7 +32,10 @@ def failing(error: Exception) -> Callable[..., object]:
     return fail
 
 
-@pytest.mark.parametrize("error", [NoModel(), BundleMissing(), DeviceUnavailable()])
+DATABASE_GONE = OperationalError("UPDATE", {"secret": 1}, Exception("the server went away"))
+
+
+@pytest.mark.parametrize("error", [NoModel(), RegistryUnavailable(), DeviceUnavailable(), DATABASE_GONE])
 def test_a_chunk_waits_for_its_model_without_blame(
     runtime: Runtime,
     submit: Submit,
@@ -46,8 +52,59 @@ def test_a_chunk_waits_for_its_model_without_blame(
             classify_chunk(runtime, hand_queue.chunks[0])
     [chunk] = read_chunks(database, job_id)
     assert (chunk.state, chunk.attempt, chunk.lease_token) == (ChunkState.READY, 0, None)
+    shown = "The database did not answer." if error is DATABASE_GONE else type(error).__doc__
+    assert (read_job(database, job_id).state, read_job(database, job_id).detail) == (JobState.RUNNING, shown)
     classify_chunk(runtime, hand_queue.chunks[0])
-    assert read_job(database, job_id).state == JobState.COMPLETED
+    assert (read_job(database, job_id).state, read_job(database, job_id).detail) == (JobState.COMPLETED, None)
+
+
+@pytest.mark.parametrize("error", [NoSuchVersion(), BundleMissing(), ChecksumMismatch(), WrongGraph()])
+def test_a_job_whose_model_is_gone_for_good_fails_and_says_so(
+    runtime: Runtime,
+    submit: Submit,
+    hand_queue: HandQueue,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    job_id = submit({f"{name}.png": png() for name in "abc"})
+    plan_job(runtime, job_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(runtime.models, "load", failing(error))
+        classify_chunk(runtime, hand_queue.chunks[0])
+    classify_chunk(runtime, hand_queue.chunks[1])
+    job = read_job(database, job_id)
+    assert (job.state, job.reason, job.processed) == (JobState.FAILED, "model_gone", 0)
+    assert job.detail == f"Version 1 of the model, which this job was planned with, cannot be used: {type(error).__doc__}"
+    assert job.finished_at
+
+
+def test_a_database_that_fails_at_the_end_of_a_chunk_blames_no_item(
+    runtime: Runtime, submit: Submit, hand_queue: HandQueue, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submit({"a.png": png()})
+    plan_job(runtime, job_id)
+    monkeypatch.setattr(setbacks, "_RETRY_AFTER_SECONDS", (0.0, 0.0))
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "finish_chunk", failing(DATABASE_GONE))
+        tries = [failing(DATABASE_GONE), jobs.note_waiting]  # the first attempt to give the chunk back fails, too
+        patch.setattr(jobs, "note_waiting", lambda *arguments: tries.pop(0)(*arguments))
+        with pytest.raises(OperationalError):
+            classify_chunk(runtime, hand_queue.chunks[0])
+    [chunk] = read_chunks(database, job_id)
+    assert (chunk.state, chunk.attempt) == (ChunkState.READY, 0)
+
+
+def test_an_exception_that_nobody_foresaw_counts_as_an_attempt(
+    runtime: Runtime, submit: Submit, hand_queue: HandQueue, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submit({"a.png": png()})
+    plan_job(runtime, job_id)
+    monkeypatch.setattr(runtime.models, "load", failing(ZeroDivisionError()))
+    with pytest.raises(ZeroDivisionError):
+        classify_chunk(runtime, hand_queue.chunks[0])
+    [chunk] = read_chunks(database, job_id)
+    assert (chunk.state, chunk.attempt) == (ChunkState.LEASED, 1)  # until the lease runs out
 
 
 def test_a_job_waits_for_a_model_without_blame(
@@ -59,7 +116,7 @@ def test_a_job_waits_for_a_model_without_blame(
         with pytest.raises(NoModel):
             plan_job(runtime, job_id)
     job = read_job(database, job_id)
-    assert (job.state, job.attempt, job.lease_token) == (JobState.QUEUED, 0, None)
+    assert (job.state, job.attempt, job.lease_token, job.detail) == (JobState.QUEUED, 0, None, NoModel.__doc__)
     carry(job_id)
     assert read_job(database, job_id).state == JobState.COMPLETED
 

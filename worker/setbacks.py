@@ -1,0 +1,51 @@
+"""What ends a piece of work before its time, and what that says of the work.
+
+A worker that dies counts as an attempt against its work, and so does an exception that nobody foresaw: it is left to the lease,
+which runs out. What is only missing for now blames nobody: the work is given back, and its job shows what it waits for.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from inference.bundle import BundleError
+from inference.classifier import ClassifierError, DeviceUnavailable, WrongGraph
+from registry.errors import NoSuchVersion, RegistryError
+from store.blobs import BlobsUnavailable
+from store.database import Database
+
+MODEL_GONE = (NoSuchVersion, BundleError, WrongGraph)
+"""The version that a running job is pinned to cannot be had or cannot be run, now or ever."""
+
+DATABASE_FAILED = (OperationalError, InterfaceError)
+"""The connection, not what was said over it."""
+
+PASSING = (RegistryError, DeviceUnavailable, BlobsUnavailable, *DATABASE_FAILED)
+"""The work waits for better times. Catch `MODEL_GONE` first."""
+
+PASSING_FOR_A_PLAN = (*PASSING, BundleError, ClassifierError)
+"""A job that is not planned is pinned to no version yet: another one may be promoted."""
+
+_RETRY_AFTER_SECONDS = (0.0, 1.0, 2.0, 4.0)
+_log = logging.getLogger(__name__)
+
+
+def cause_of(error: Exception) -> str:
+    """What the work waits for, as its job shows it."""
+    # A driver's message holds the statement and its parameters, which are nothing for a client.
+    return "The database did not answer." if isinstance(error, DATABASE_FAILED) else str(error)
+
+
+def give_back(database: Database, release: Callable[[Session], None]) -> None:
+    """Run `release` in a transaction. A database that stays away for longer leaves the work to its lease."""
+    for seconds in _RETRY_AFTER_SECONDS:
+        time.sleep(seconds)
+        try:
+            with database.transaction() as session:
+                release(session)
+            return
+        except SQLAlchemyError as error:
+            _log.warning("work not given back: %s", error)
