@@ -60,7 +60,7 @@ def test_a_broken_zip_is_one_failed_item(penpress, model, tmp_path: Path) -> Non
     (tmp_path / "a.zip").write_bytes(b"PK nonsense")
     outcome = penpress("classify", "--local", "a.zip")
     assert outcome.code == 2
-    assert "a.zip,1,,,,,,failed,broken_archive" in outcome.out
+    assert '"a.zip",1,,,,,,"failed","broken_archive"' in outcome.out
 
 
 def test_the_ending_of_out_chooses_the_format(penpress, make_page, model, tmp_path: Path) -> None:
