@@ -31,7 +31,8 @@ def _check(settings: Settings) -> None:
 def end_worker(error: Exception) -> NoReturn:
     """End this pool process and the worker that it belongs to, which would start the next one into the same fault.
 
-    SIGQUIT is Celery's cold shutdown, the one with an exit code that tells a supervisor of the failure.
+    SIGQUIT is Celery's cold shutdown: it waits for no other process, which has the same fault. (Its exit code is 1, but 0 while
+    the worker still starts; the log says why it ended.)
     """
     _log.critical("this worker cannot work here and ends: %s: %s", type(error).__name__, error)
     os.kill(os.getppid(), signal.SIGQUIT)
