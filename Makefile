@@ -8,7 +8,6 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 PENPRESS := $(BIN)/penpress
-export PENPRESS_HOME ?= $(CURDIR)/.penpress
 
 .PHONY: help
 help: ## List the targets
@@ -23,7 +22,7 @@ demo: $(VENV)/.serve ## Start everything, classify the samples (or SAMPLES=path)
 
 .PHONY: up
 up: $(VENV)/.serve ## Start everything in the foreground; Ctrl-C stops it
-	@$(PENPRESS) up
+	@$(PENPRESS) up --port $(PORT)
 
 .PHONY: stop
 stop: $(VENV)/.serve ## Stop what `make demo` left running
@@ -57,7 +56,7 @@ lock: $(VENV)/.uv ## Resolve the pinned requirements anew
 	$(COMPILE) -c requirements/training.txt --extra training --group dev -o requirements/dev.txt
 
 .PHONY: clean
-clean: ## Remove the environment and caches; a running demo's data in .penpress stays
+clean: ## Remove the environment and caches; data in ~/.penpress stays
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 UV := $(BIN)/uv

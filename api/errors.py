@@ -218,12 +218,20 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     return _response(problem_of(InvalidRequest(detail, errors=faults)))
 
 
-async def _http(_request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
-    response = _response(_problem(status, status.name.lower(), str(error.detail)))
+    response = _response(_problem(status, status.name.lower(), _http_detail(request, error)))
     response.headers.update(error.headers or {})
     return response
+
+
+def _http_detail(request: Request, error: HTTPException) -> str:
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return f"There is nothing at {request.url.path}; /openapi.json lists what there is."
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return f"{request.method} is not possible here; possible: {(error.headers or {}).get('Allow', 'see /openapi.json')}."
+    return str(error.detail)
 
 
 async def _unexpected(_request: Request, _error: Exception) -> JSONResponse:

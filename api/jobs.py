@@ -102,14 +102,22 @@ def _create_job(services: Services, received: list[NewUpload], options: JobOptio
         raise
 
 
+class JobListQuery(BaseModel):
+    """Which page of jobs."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(50, ge=1, le=500)
+    cursor: str | None = Field(None, description="`next_cursor` of the page before.")
+
+
 @router.get("/jobs", summary="List jobs, the newest first", responses=problems(InvalidRequest, BadCursor, OperationalError))
-def list_jobs(
-    session: SessionDep, limit: Annotated[int, Query(ge=1, le=500)] = 50, cursor: Annotated[str | None, Query()] = None
-) -> JobList:
+def list_jobs(session: SessionDep, query: Annotated[JobListQuery, Query()]) -> JobList:
     """A page of jobs; pass `next_cursor` as `cursor` for the next."""
-    found = jobs.list_jobs(session, limit=limit + 1, before=_parse_cursor(cursor))
-    page = found[:limit]
-    return JobList(jobs=[JobView.of(job) for job in page], next_cursor=str(page[-1].id) if len(found) > limit else None)
+    found = jobs.list_jobs(session, limit=query.limit + 1, before=_parse_cursor(query.cursor))
+    page = found[: query.limit]
+    more = len(found) > query.limit
+    return JobList(jobs=[JobView.of(job) for job in page], next_cursor=str(page[-1].id) if more else None)
 
 
 def _parse_cursor(cursor: str | None) -> UUID | None:

@@ -94,9 +94,10 @@ async def _read_form(request: Request, settings: Settings) -> FormData:
 
 
 def _the_file(form: FormData, max_bytes: int) -> UploadFile:
-    file = form.get("file")
-    if not isinstance(file, UploadFile):
-        raise RequestValidationError([{"loc": ("body", "file"), "msg": "Field required, of type file", "type": "missing"}])
+    files = form.getlist("file")
+    if len(files) != 1 or not isinstance(file := files[0], UploadFile):
+        fault = "exactly one field of this name is needed, and it must be a file; send more than one image to /jobs"
+        raise RequestValidationError([{"loc": ("body", "file"), "msg": fault, "type": "missing"}])
     size = file.size or 0
     if size > max_bytes:
         raise too_large("max_predict_bytes", max_bytes, size)

@@ -30,6 +30,7 @@ from inference.orientation import SIDEWAYS, turn_needed
 
 FORMATS = ("JPEG", "PNG", "TIFF", "JPEG2000", "WEBP", "GIF", "BMP")
 
+_ZIP_MAGIC = b"PK\x03\x04"
 _MAGICS = (b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\0\0\0\x0cjP  ", b"RIFF", b"GIF8")
 _CUT_SHORT = ("truncated", "incomplete", "unexpected end", "only got")
 
@@ -88,7 +89,8 @@ def _open_raster(data: bytes) -> Image.Image:
         except UnidentifiedImageError as error:
             if data.startswith(_MAGICS):
                 raise BrokenImage("The file begins like an image, but its header cannot be read.") from error
-            raise NotAnImage from None
+            is_zip = data.startswith(_ZIP_MAGIC)
+            raise NotAnImage("The file is a zip archive; send it as a batch." if is_zip else None) from None
 
 
 def _count_pages(image: Image.Image, data: bytes, limits: ImageLimits) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from penpress.errors import NotRunning, ServiceFailed
 from penpress.state import read_state, service_url
-from penpress.up import answers
+from penpress.up import answers, end_orphans
 
 _POLL_SECONDS = 0.1
 _START_SECONDS = 180.0
@@ -44,10 +44,16 @@ def start_in_background(home: Path, options: Sequence[str]) -> str:
 
 
 def stop_in_background(home: Path) -> None:
-    """End the `up` on this home, wherever it was started. Raises `NotRunning`, or `ServiceFailed` if it does not end."""
+    """End the `up` on this home, wherever it was started, or what one that was killed has left running.
+
+    Raises `NotRunning`, or `ServiceFailed` if it does not end.
+    """
     state = read_state(home)
-    if state is None or service_url(home) is None:
+    if state is None:
         raise NotRunning(f"Penpress is not running in {home}.")
+    if service_url(home) is None:
+        end_orphans(home)
+        return
     os.kill(state.pid, signal.SIGTERM)
     _wait(lambda: service_url(home) is None, _STOP_SECONDS, f"Penpress (pid {state.pid}) does not end.")
 

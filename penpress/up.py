@@ -66,9 +66,9 @@ class Up:
     def run(self, show: Display) -> None:
         """Start everything and stay until asked to stop, telling `show` how things are. Raises a `PenpressError`."""
         with only_one(self.home), self._until_asked_to_stop():
+            end_orphans(self.home)  # first: those of a killed run may hold the port
             port = _free_port(self._host, self._port)
             show.starting(self)
-            _end_orphans(self.home)
             self._supervise(port, show)
 
     def _supervise(self, port: int, show: Display) -> None:
@@ -173,7 +173,7 @@ def _bring_up(supervisor: Supervisor, service: Service | Configured) -> None:
         wait_until_ready(service, supervisor.start(service.program))
 
 
-def _end_orphans(home: Path) -> None:
+def end_orphans(home: Path) -> None:
     """End what an `up` that was killed has left running."""
     state = read_state(home)
     processes = state.processes if state else []

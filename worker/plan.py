@@ -4,7 +4,7 @@ Nothing is unpacked here. An upload that cannot be opened is one failed item; th
 """
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
 
 from sqlalchemy.orm import Session
@@ -81,15 +81,17 @@ def _batched(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def _survey(runtime: Runtime, uploads: Iterable[Upload], lease: Lease) -> tuple[list[Item], list[NewPrediction]]:
+def _survey(runtime: Runtime, uploads: Sequence[Upload], lease: Lease) -> tuple[list[Item], list[NewPrediction]]:
     """Number every item of the job; those that need not be read are answered at once."""
     ordinals = count()
     items: list[Item] = []
     refused: list[NewPrediction] = []
+    archives_are_named = len(uploads) > 1  # scans are numbered alike in every box
     for upload in uploads:
         lease.check()
         for index, name, refusal in _entries(runtime, upload, room=runtime.settings.max_items - len(items) - len(refused)):
-            item = Item(ordinal=next(ordinals), upload_id=upload.id, member_index=index, file=name)
+            file = f"{upload.name}/{name}" if archives_are_named and index is not None else name
+            item = Item(ordinal=next(ordinals), upload_id=upload.id, member_index=index, file=file)
             if refusal is None:
                 items.append(item)
             else:

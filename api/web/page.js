@@ -47,6 +47,16 @@ async function classify(file) {
   }
 }
 
+function cell(content) {
+  const node = element("td");
+  node.append(content);
+  return node;
+}
+
+function linked(count, href) {
+  return count > 0 ? element("a", count, { href }) : count;
+}
+
 function jobRow(job) {
   const row = element("tr");
   const name = element("td", job.name, { title: job.id });
@@ -56,8 +66,9 @@ function jobRow(job) {
   results.append(element("a", "CSV", { href: job.links.results_csv }), " ", element("a", "JSON", { href: job.links.results }));
   const state = element("td", job.state, { title: job.detail ?? "", className: job.state === "failed" ? "bad" : "" });
   const { handwritten, printed, needs_review, failed } = job.counts;
-  const numbers = [handwritten, printed, needs_review, failed, job.images_per_second ?? "–"].map((n) => element("td", n));
-  row.append(name, state, progress, ...numbers, results);
+  const cells = [handwritten, printed, linked(needs_review, `${job.links.results}?needs_review=true`),
+    linked(failed, `${job.links.results}?status=failed`), job.images_per_second ?? "–"].map(cell);
+  row.append(name, state, progress, ...cells, results);
   return row;
 }
 

@@ -132,3 +132,13 @@ def test_an_unknown_job_is_a_404(client: TestClient) -> None:
 
 def test_a_bad_cursor_is_refused(client: TestClient) -> None:
     assert client.get("/jobs", params={"cursor": "nonsense"}).json()["reason"] == "bad_cursor"
+
+
+def test_a_list_refuses_filters_that_it_does_not_have(client: TestClient) -> None:
+    assert client.get("/jobs", params={"state": "failed"}).json()["reason"] == "invalid_request"
+
+
+def test_items_of_several_archives_are_named_with_their_archive(client: TestClient, finished: Finished) -> None:
+    job = finished({"box-17.zip": zip_of({"0001.png": png()}), "box-18.zip": zip_of({"0001.png": png()})})
+    items = client.get(job["links"]["results"]).json()["items"]
+    assert [item["file"] for item in items] == ["box-17.zip/0001.png", "box-18.zip/0001.png"]

@@ -21,7 +21,7 @@ from inference.errors import NotAnImage
 from store import predictions
 from store.database import Database
 from store.settings import Settings
-from tests.pictures import DARK, GREY, LIGHT, claimed_png, encoded, picture, png
+from tests.pictures import DARK, GREY, LIGHT, claimed_png, encoded, picture, png, zip_of
 
 
 def predict(client: TestClient, data: bytes, name: str = "letter.png") -> Any:
@@ -181,3 +181,15 @@ def test_who_waits_for_a_slot_keeps_nobody_else_from_an_answer(
         finally:
             release.set()
     assert {answer.result().status_code for answer in answers} == {422}
+
+
+def test_two_images_at_once_are_refused_rather_than_one_forgotten(client: TestClient) -> None:
+    answer = client.post("/predict/", files=[("file", ("a.png", png())), ("file", ("b.png", png()))])
+    assert (answer.status_code, answer.json()["reason"]) == (422, "invalid_request")
+    assert "/jobs" in answer.json()["detail"]
+
+
+def test_a_zip_is_sent_where_zips_are_taken(client: TestClient) -> None:
+    answer = predict(client, zip_of({"a.png": png()}), "box.zip")
+    assert (answer.status_code, answer.json()["reason"]) == (422, "not_an_image")
+    assert "batch" in answer.json()["detail"]

@@ -32,10 +32,12 @@ def environment(home: Path) -> dict[str, str]:
 
 
 @contextmanager
-def running(environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def running(environment: dict[str, str], log: Path, *, port: int = 0) -> Iterator[subprocess.Popen[bytes]]:
     """An `up` in a folder of its own, ended if the test did not."""
     with log.open("wb") as output:
-        child = subprocess.Popen(command("up", "--port", "0"), cwd=log.parent, env=environment, stdout=output, stderr=output)
+        child = subprocess.Popen(
+            command("up", "--port", str(port)), cwd=log.parent, env=environment, stdout=output, stderr=output
+        )
     try:
         yield child
     finally:
@@ -93,7 +95,7 @@ def test_a_part_that_dies_comes_back_and_a_killed_up_is_cleaned_up_by_the_next(h
         child.wait()
     orphans = [psutil.Process(process["pid"]) for process in processes(home) if psutil.pid_exists(process["pid"])]
     assert len(orphans) >= 5
-    with running(environment, log) as child:
+    with running(environment, log, port=int(url.rpartition(":")[2])) as child:
         wait_until_ready(home, child, log)
         assert not [orphan for orphan in orphans if orphan.is_running() and orphan.status() != psutil.STATUS_ZOMBIE]
         child.send_signal(signal.SIGINT)

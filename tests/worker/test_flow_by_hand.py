@@ -29,8 +29,8 @@ def test_every_item_of_a_job_gets_one_row_in_order(runtime: Runtime, submit: Sub
     assert job.state == JobState.COMPLETED
     assert [(row.file, row.predicted_class) for row in rows] == [
         ("a.png", "handwritten"),
-        ("b.png", "printed"),
-        ("c/d.png", "handwritten"),
+        ("box.zip/b.png", "printed"),
+        ("box.zip/c/d.png", "handwritten"),
     ]
     assert (job.total, job.processed, job.succeeded, job.handwritten, job.printed) == (3, 3, 3, 2, 1)
     assert job.finished_at
