@@ -1,4 +1,4 @@
-"""`penpress classify`: send what the paths name to a service, or classify it here, and write the answers."""
+"""`penpress classify` and `results`: send what the paths name to a service, or classify it here, and write the answers."""
 
 import sys
 import time
@@ -8,14 +8,15 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
+from urllib.parse import quote
 
-from penpress.client import Client, Job
-from penpress.errors import CannotWrite, NothingToDo, Unreachable
-from penpress.output import TABLE_ROWS, Format, csv_rows, jsonl_lines, write_table
+from penpress.client import FINAL_STATES, Client, Job
+from penpress.errors import Interrupted, NothingToDo, PenpressError, Unreachable
+from penpress.output import TABLE_ROWS, Format, csv_rows, jsonl_lines, open_output, write_table
 from penpress.progress import classification_meter, upload_meter
 from penpress.results import Result, Tally
 from penpress.sources import Sources
-from penpress.zipped import zip_file, zip_of_files
+from penpress.zipped import check_zips, zip_file, zip_of_files
 from store.settings import Settings
 
 
@@ -27,7 +28,7 @@ def classify_here(sources: Sources, settings: Settings, output: Format, out: Pat
     if not items:
         raise NothingToDo("The zips hold no files.")
     tally, started = Tally(), time.monotonic()
-    with _output(out) as stream:
+    with open_output(out) as stream:
         with classification_meter(len(items)) as meter:
             results = _counted(classify_locally(items, model, settings, meter.update), tally)
             first = _write(results, output, stream)
@@ -46,22 +47,78 @@ def _write(results: Iterator[Result], output: Format, stream: TextIO) -> list[Re
     return []
 
 
-def classify_at(url: str, sources: Sources, output: Format, out: Path | None) -> int:
-    """Have the service at `url` classify, write the results, and return the exit code."""
-    with Client(url) as client:
+def classify_at(url: str, sources: Sources, output: Format, out: Path | None, *, options: str = "") -> int:
+    """Have the service at `url` classify, write the results, and return the exit code.
+
+    Whatever goes wrong once something was sent names the jobs; `options` are those that `penpress results` will need.
+    """
+    check_zips(sources.zips)
+    jobs: list[Job] = []
+    with Client(url) as client, _naming(jobs, options), open_output(out) as stream:
         try:
-            jobs = list(_submit_all(client, sources))
+            for job in _submit_all(client, sources):
+                jobs.append(job)  # one by one: an error must find those before it
         except Unreachable as error:
-            raise Unreachable(f"{error} Start it with `penpress up`, or classify without it by --local.") from error
+            if not jobs:
+                error.add("Start it with `penpress up`, or classify without it by --local.")
+            raise
         started = time.monotonic()
-        jobs = _wait_for_all(client, jobs)
+        ended = _wait_for_all(client, jobs)
         seconds = time.monotonic() - started
-        tally = Tally()
-        for job in jobs:
-            tally.add_counts(job["counts"])
-        with _output(out) as stream:
-            _write_jobs(client, jobs, tally, output, stream)
-    return max(_finish(tally, seconds), *(_report(job) for job in jobs))
+        tally = _tally(ended)
+        _write_jobs(client, ended, _prefixes(sources), tally.total, output, stream)
+    return max(_finish(tally, seconds), *(_report(job) for job in ended))
+
+
+def fetch_results(url: str, job_id: str, output: Format, out: Path | None) -> int:
+    """Write what results the job has by now, and return the exit code."""
+    with Client(url) as client, open_output(out) as stream:
+        job = client.job(quote(job_id, safe=""))
+        tally = _tally([job])
+        is_final = job["state"] in FINAL_STATES
+        total = tally.total if is_final else job["counts"].get("processed") or 0
+        _write_jobs(client, [job], [""], total, output, stream)
+    if not is_final:
+        _say(f"Job {job['id']} is not finished yet: it is {job['state']}, and these are the results so far.")
+        return 1
+    return max(_finish(tally, 0), _report(job))
+
+
+@contextmanager
+def _naming(jobs: list[Job], options: str) -> Iterator[None]:
+    """Have errors and Ctrl-C say how to get the results of the jobs that were sent by then: those go on by themselves."""
+    try:
+        yield
+    except PenpressError as error:
+        if jobs:
+            error.add(_how_to_get(jobs, options))
+            error.exit_code = 1
+        raise
+    except KeyboardInterrupt:
+        interrupted = Interrupted()
+        if jobs:
+            interrupted.add(_how_to_get(jobs, options))
+        raise interrupted from None
+
+
+def _how_to_get(jobs: list[Job], options: str) -> str:
+    if len(jobs) == 1:
+        job_id = jobs[0]["id"]
+        return f"Job {job_id} was sent; `penpress results {job_id}{options}` gets its results."
+    ids = ", ".join(job["id"] for job in jobs)
+    return f"The jobs {ids} were sent; `penpress results JOB{options}` gets the results of each."
+
+
+def _tally(jobs: list[Job]) -> Tally:
+    tally = Tally()
+    for job in jobs:
+        tally.add_counts(job["counts"])
+    return tally
+
+
+def _prefixes(sources: Sources) -> list[str]:
+    """What the names in the results of each job begin with, in the order of `_submit_all`."""
+    return [*([""] if sources.files else []), *sources.zip_prefixes]
 
 
 def _submit_all(client: Client, sources: Sources) -> Iterator[Job]:
@@ -90,16 +147,22 @@ def _wait_for_all(client: Client, jobs: list[Job]) -> list[Job]:
         return [client.wait(job["id"], show) for job in jobs]
 
 
-def _write_jobs(client: Client, jobs: list[Job], tally: Tally, output: Format, stream: TextIO) -> None:
-    if output is Format.CSV:
-        for number, job in enumerate(jobs):
-            stream.writelines(islice(client.results_csv(job["id"]), 1 if number else 0, None))
+def _write_jobs(client: Client, jobs: list[Job], prefixes: list[str], total: int, output: Format, stream: TextIO) -> None:
+    if output is Format.CSV and len(jobs) == 1:
+        stream.writelines(client.results_csv(jobs[0]["id"]))
         return
-    results = (result for job in jobs for result in client.results(job["id"]))
-    if output is Format.JSONL:
-        stream.writelines(jsonl_lines(results))
+    results = (
+        _prefixed(result, prefix) for job, prefix in zip(jobs, prefixes, strict=True) for result in client.results(job["id"])
+    )
+    if output is Format.TABLE:
+        write_table(list(islice(results, TABLE_ROWS)), total, stream)
     else:
-        write_table(list(islice(results, TABLE_ROWS)), tally.total, stream)
+        _write(results, output, stream)
+
+
+def _prefixed(result: Result, prefix: str) -> Result:
+    result["file"] = prefix + result["file"]
+    return result
 
 
 def _report(job: Job) -> int:
@@ -123,16 +186,3 @@ def _counted(results: Iterable[Result], tally: Tally) -> Iterator[Result]:
 
 def _say(sentence: str) -> None:
     sys.stderr.write(f"{sentence}\n")
-
-
-@contextmanager
-def _output(out: Path | None) -> Iterator[TextIO]:
-    if out is None:
-        yield sys.stdout
-        return
-    try:
-        file = out.open("w", encoding="utf-8", newline="")
-    except OSError as error:
-        raise CannotWrite(f"The results cannot be written to {out}: {error.strerror}.") from error
-    with file:
-        yield file

@@ -1,23 +1,24 @@
-"""The command line: `penpress up`, `classify` and `jobs`.
+"""The command line: `penpress up`, `classify`, `results` and `jobs`.
 
 Every command imports what it needs when it runs, so that `--help` and `--version` answer at once. What goes wrong is one
-sentence on standard error: exit code 2 when nothing was done, 1 when part of it failed, 130 after Ctrl-C.
+sentence on standard error: exit code 2 when nothing was done, 1 when part of it failed or is not finished, 130 after Ctrl-C.
 """
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from penpress import __version__
-from penpress.errors import PenpressError
+from penpress.errors import Interrupted, PenpressError
 
 if TYPE_CHECKING:
     from store.settings import Settings
 
 _DEFAULT_URL = "http://127.0.0.1:8000"
-_INTERRUPTED = 130
 
 app = typer.Typer(
     name="penpress",
@@ -28,6 +29,11 @@ app = typer.Typer(
 )
 
 Url = Annotated[str | None, typer.Option("--url", help="The service; by default the one that `penpress up` started here.")]
+
+Out = Annotated[Path | None, typer.Option(help="File for the results; .csv, .jsonl or .ndjson.")]
+FormatName = Annotated[
+    str | None, typer.Option("--format", help="csv, jsonl or table; by default a table on a terminal, else csv.")
+]
 
 
 def main() -> None:
@@ -104,28 +110,40 @@ def classify(
     paths: Annotated[list[Path], typer.Argument(help="Images, PDFs, folders of them, and zips.", show_default=False)],
     url: Url = None,
     local: Annotated[bool, typer.Option("--local", help="Classify in this process, without a service.")] = False,
-    out: Annotated[Path | None, typer.Option(help="File for the results; .csv, .jsonl or .ndjson.")] = None,
-    format_name: Annotated[
-        str | None, typer.Option("--format", help="csv, jsonl or table; by default a table on a terminal, else csv.")
-    ] = None,
+    out: Out = None,
+    format_name: FormatName = None,
 ) -> None:
     """Classify images: by a running service, or here with --local."""
     from penpress.classify import classify_at, classify_here
     from penpress.output import choose_format, parse_format
     from penpress.sources import find_sources
 
-    try:
+    with _interruptible():
         output = choose_format(parse_format(format_name), out, is_terminal=sys.stdout.isatty())
         sources = find_sources(paths)
+        for sentence in sources.overlooked:
+            typer.echo(sentence, err=True)
         if local:
             code = classify_here(sources, _settings(), output, out)
         else:
-            code = classify_at(_service_url(url), sources, output, out)
-    except KeyboardInterrupt:
-        typer.echo(
-            "Interrupted." if local else "Interrupted; what was sent goes on in the service (see penpress jobs).", err=True
-        )
-        raise typer.Exit(_INTERRUPTED) from None
+            code = classify_at(_service_url(url), sources, output, out, options=f" --url {url}" if url else "")
+    raise typer.Exit(code)
+
+
+@app.command()
+def results(
+    job: Annotated[str, typer.Argument(help="The id of the job, as `penpress jobs` shows it.", show_default=False)],
+    url: Url = None,
+    out: Out = None,
+    format_name: FormatName = None,
+) -> None:
+    """Get the results of a job that was sent earlier; those there are so far, if it is not finished."""
+    from penpress.classify import fetch_results
+    from penpress.output import choose_format, parse_format
+
+    with _interruptible():
+        output = choose_format(parse_format(format_name), out, is_terminal=sys.stdout.isatty())
+        code = fetch_results(_service_url(url), job, output, out)
     raise typer.Exit(code)
 
 
@@ -139,6 +157,14 @@ def jobs(url: Url = None) -> None:
         show_jobs(client.jobs())
 
 
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted from None
+
+
 def _settings() -> "Settings":
     from pydantic import ValidationError
 
@@ -148,7 +174,9 @@ def _settings() -> "Settings":
         return Settings()
     except ValidationError as error:
         first = error.errors()[0]
-        raise PenpressError(f"The setting {'.'.join(map(str, first['loc']))} is wrong: {first['msg']}.") from error
+        name = str(first["loc"][0])
+        variable = name if name.isupper() else f"PENPRESS_{name.upper()}"
+        raise PenpressError(f"The setting {variable} is wrong: {first['msg']}.") from error
 
 
 def _service_url(given: str | None) -> str:

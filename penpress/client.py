@@ -26,7 +26,10 @@ _SUBMIT_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
 _RETRY_DELAYS_SECONDS = (0.2, 0.5, 1.0)
 _POLL_SECONDS = 0.5
 _LONGEST_POLL_SECONDS = 10.0
-_FINAL_STATES = frozenset({"completed", "failed", "cancelled", "expired"})
+_PATIENCE_SECONDS = 300.0
+_PATIENT_DELAY_SECONDS = 2.0
+_BUSY = frozenset({httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.GATEWAY_TIMEOUT})
+FINAL_STATES = frozenset({"completed", "failed", "cancelled", "expired"})
 
 
 class Job(TypedDict):
@@ -51,7 +54,9 @@ class Client:
     """A connection to the service at `url`. Not for use by several threads at once."""
 
     def __init__(self, url: str) -> None:
+        """Nothing is sent yet. Raises `Unreachable` for what is no address."""
         self.url = url.rstrip("/")
+        _check_address(url)
         self._http = httpx.Client(base_url=self.url, timeout=_TIMEOUT)
 
     def __enter__(self) -> Self:
@@ -101,13 +106,16 @@ class Client:
                 return
 
     def wait(self, job_id: str, on_progress: Callable[[Job], None] | None = None) -> Job:
-        """Ask until the job has ended, as often as the service's Retry-After says; `on_progress` gets every answer."""
+        """Ask until the job has ended, as often as the service's Retry-After says; `on_progress` gets every answer.
+
+        A job goes on while nobody asks: a service that does not answer is given five minutes to come back.
+        """
         while True:
-            response = self._get(f"/jobs/{job_id}")
+            response = self._get_patiently(f"/jobs/{job_id}")
             job = cast(Job, _object(response))
             if on_progress:
                 on_progress(job)
-            if job["state"] in _FINAL_STATES:
+            if job["state"] in FINAL_STATES:
                 return job
             time.sleep(_retry_after(response))
 
@@ -120,6 +128,17 @@ class Client:
     def results_csv(self, job_id: str) -> Iterator[str]:
         """The job's results as CSV: lines with their ends, the first one the header. A quoted value may span lines."""
         return self._lines(f"/jobs/{job_id}/results", format="csv")
+
+    def _get_patiently(self, path: str) -> httpx.Response:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                return self._get(path)
+            except (Unreachable, Refused) as error:
+                final = isinstance(error, Refused) and error.status not in _BUSY
+                if final or time.monotonic() > deadline:
+                    raise
+            time.sleep(_PATIENT_DELAY_SECONDS)
 
     def _get(self, path: str, params: dict[str, Any] | None = None) -> httpx.Response:
         for delay in _RETRY_DELAYS_SECONDS:
@@ -160,6 +179,15 @@ class Client:
             raise Unreachable(f"{self.url} is not an address: {error}.") from error
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise Unreachable(f"The service at {self.url} does not answer ({error or type(error).__name__}).") from error
+
+
+def _check_address(url: str) -> None:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise Unreachable(f"{url} is not an address: {error}.") from error
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise Unreachable(f"{url} is not an address; write http://…")
 
 
 def _counted(body: Iterable[bytes], on_progress: Callable[[int], None] | None) -> Iterator[bytes]:

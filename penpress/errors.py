@@ -2,7 +2,7 @@
 
 PenpressError
   ServiceFailed  NoServerBinary  NoSocketFolder  AlreadyRunning  NotRunning  PortInUse
-  NothingToDo  NoSuchPath  CannotWrite  UnknownFormat  NoModel
+  NothingToDo  NoSuchPath  NotAZip  CannotWrite  UnknownFormat  NoModel  Interrupted
   ClientError
     Unreachable  Refused  BadAnswer
 """
@@ -15,6 +15,10 @@ class PenpressError(Exception):
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or type(self).__doc__)
+
+    def add(self, sentence: str) -> None:
+        """Put `sentence` behind the message."""
+        self.args = (f"{self} {sentence}",)
 
 
 class ServiceFailed(PenpressError):
@@ -53,6 +57,10 @@ class NoSuchPath(PenpressError):
     """There is no such file or folder."""
 
 
+class NotAZip(PenpressError):
+    """That is not a zip."""
+
+
 class CannotWrite(PenpressError):
     """The results cannot be written there."""
 
@@ -63,6 +71,12 @@ class UnknownFormat(PenpressError):
 
 class NoModel(PenpressError):
     """There is no model on this machine."""
+
+
+class Interrupted(PenpressError):
+    """Interrupted."""
+
+    exit_code = 130
 
 
 class ClientError(PenpressError):

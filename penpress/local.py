@@ -41,8 +41,8 @@ def find_model(settings: Settings) -> LocalModel:
 def local_items(sources: Sources, settings: Settings) -> list[LocalItem]:
     """Every item of `sources`, zips entry by entry; a zip that cannot be read is one refused item."""
     items = [LocalItem(file.path, file.name) for file in sources.files]
-    for path in sources.zips:
-        items.extend(_zip_items(path, settings))
+    for path, prefix in zip(sources.zips, sources.zip_prefixes, strict=True):
+        items.extend(_zip_items(path, prefix, settings))
     return items
 
 
@@ -64,10 +64,10 @@ def _lost(item: LocalItem) -> Result:
     return unclassified(item, "worker_lost", "The process that read this item was killed by it.")
 
 
-def _zip_items(path: Path, settings: Settings) -> Iterator[LocalItem]:
+def _zip_items(path: Path, prefix: str, settings: Settings) -> Iterator[LocalItem]:
     try:
         with path.open("rb") as file, open_archive(file, max_items=settings.max_items) as archive:
             for member in list_members(archive, max_item_bytes=settings.max_item_bytes):
-                yield LocalItem(path, member.name, member.index, member.refusal)
+                yield LocalItem(path, prefix + member.name, member.index, member.refusal)
     except ArchiveError as error:
-        yield LocalItem(path, path.name, refusal=Refusal(error.reason, str(error)))
+        yield LocalItem(path, prefix.removesuffix("/") or path.name, refusal=Refusal(error.reason, str(error)))

@@ -1,15 +1,20 @@
 """Results as a table, CSV or JSON Lines. A table is for people: it shows the first rows and says how many more there are."""
 
+import io
 import json
+import os
+import stat
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
 
-from penpress.errors import UnknownFormat
+from penpress.errors import CannotWrite, UnknownFormat
 from penpress.results import Result
 
 TABLE_ROWS = 50
@@ -24,6 +29,9 @@ class Format(StrEnum):
     JSONL = "jsonl"
 
 
+_ENDINGS = {".csv": Format.CSV, ".jsonl": Format.JSONL, ".ndjson": Format.JSONL}
+
+
 def parse_format(name: str | None) -> Format | None:
     """The format called `name`. Raises `UnknownFormat`."""
     try:
@@ -33,12 +41,68 @@ def parse_format(name: str | None) -> Format | None:
 
 
 def choose_format(asked: Format | None, out: Path | None, *, is_terminal: bool) -> Format:
-    """What was asked for, else by the ending of `out`, else a table for a terminal and CSV for a pipe."""
-    if asked:
-        return asked
-    if out:
-        return Format.JSONL if out.suffix.lower() in (".jsonl", ".ndjson") else Format.CSV
-    return Format.TABLE if is_terminal else Format.CSV
+    """What was asked for, else by the ending of `out`, else a table for a terminal and CSV for a pipe.
+
+    Raises `UnknownFormat` when the ending says nothing, or something else than was asked for.
+    """
+    if out is None:
+        return asked or (Format.TABLE if is_terminal else Format.CSV)
+    ending = _ENDINGS.get(out.suffix.lower())
+    if asked and ending and asked is not ending:
+        raise UnknownFormat(f"{out} is a name for {ending}, not for {asked}; change the one or the other.")
+    chosen = asked or ending
+    if chosen is None:
+        raise UnknownFormat(f"The ending of {out} does not say what to write; choose .csv, .jsonl or .ndjson.")
+    return chosen
+
+
+@contextmanager
+def open_output(out: Path | None) -> Iterator[TextIO]:
+    """Standard output, or the file `out`, which keeps what it held until there is something to write.
+
+    Raises `CannotWrite` at once where it cannot be opened, and later where it cannot be written.
+    """
+    if out is None:
+        yield sys.stdout
+        return
+    existed = out.exists()
+    try:
+        raw = _ResultFile(out)
+    except OSError as error:
+        raise _cannot_write(out, error) from error
+    try:
+        with io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", newline="") as file:
+            yield file
+            raw.begin()
+    finally:
+        if not raw.begun and not existed:
+            out.unlink(missing_ok=True)
+
+
+class _ResultFile(io.FileIO):
+    """A file that loses what it held when the first byte is written; what the system refuses is a `CannotWrite`."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "a")
+        self._path, self.begun = path, False
+
+    def begin(self) -> None:
+        """Empty the file, unless that was done already."""
+        if not self.begun and stat.S_ISREG(os.fstat(self.fileno()).st_mode):
+            self.truncate(0)
+        self.begun = True
+
+    def write(self, data: Any) -> int:
+        """Write some of `data` and say how many bytes that was."""
+        try:
+            self.begin()
+            return super().write(data)
+        except OSError as error:
+            raise _cannot_write(self._path, error) from error
+
+
+def _cannot_write(out: Path, error: OSError) -> CannotWrite:
+    return CannotWrite(f"The results cannot be written to {out}: {error.strerror or error}.")
 
 
 def csv_rows(results: Iterable[Result]) -> Iterator[str]:

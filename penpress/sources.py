@@ -13,6 +13,7 @@ from store.archives import display_name
 IMAGE_SUFFIXES = frozenset(
     [".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".jp2", ".j2k", ".jpx", ".webp", ".gif", ".bmp", ".pdf"]
 )
+_NAMED_ENDINGS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,15 @@ class Sources:
 
     files: list[SourceFile] = field(default_factory=list)
     zips: list[Path] = field(default_factory=list)
+    overlooked: list[str] = field(default_factory=list)
+    """A sentence for each folder that holds files which are no images."""
+
+    @property
+    def zip_prefixes(self) -> list[str]:
+        """What the names from each zip begin with: nothing where one zip is all there is, else the zip's name and a slash."""
+        if not self.files and len(self.zips) == 1:
+            return [""]
+        return [f"{name}/" for name in _unique_names(path.name for path in self.zips)]
 
 
 def find_sources(paths: Sequence[Path]) -> Sources:
@@ -36,28 +46,44 @@ def find_sources(paths: Sequence[Path]) -> Sources:
     sources = Sources()
     for path in paths:
         if path.is_dir():
-            sources.files.extend(_folder_files(path))
+            files, overlooked = _folder_files(path)
+            sources.files.extend(files)
+            sources.overlooked.extend(overlooked)
         elif not path.exists():
             raise NoSuchPath(f"There is no file or folder {path}.")
         elif path.suffix.lower() == ".zip":
             sources.zips.append(path)
         else:
             sources.files.append(SourceFile(path, _label(path)))
-    sources.files = list(_with_unique_names(sources.files))
+    names = _unique_names(file.name for file in sources.files)
+    sources.files = [SourceFile(file.path, name) for file, name in zip(sources.files, names, strict=True)]
     return sources
 
 
-def _folder_files(folder: Path) -> list[SourceFile]:
+def _folder_files(folder: Path) -> tuple[list[SourceFile], list[str]]:
+    """The images in `folder`, and a sentence about its other files, if there are any. Raises `NothingToDo`."""
     label = PurePosixPath(_label(folder))
-    files = [
-        SourceFile(path, str(label / path.relative_to(folder).as_posix()))
-        for path in _walk(folder)
-        if path.suffix.lower() in IMAGE_SUFFIXES
-    ]
+    files: list[SourceFile] = []
+    others: Counter[str] = Counter()
+    for path in _walk(folder):
+        suffix = path.suffix.lower()
+        if suffix in IMAGE_SUFFIXES:
+            files.append(SourceFile(path, str(label / path.relative_to(folder).as_posix())))
+        else:
+            others[suffix] += 1
     if not files:
-        hint = "; name the zips in it to classify them" if any(p.suffix.lower() == ".zip" for p in _walk(folder)) else ""
+        hint = "; name the zips in it to classify them" if others[".zip"] else ""
         raise NothingToDo(f"There are no images in the folder {folder}{hint}.")
-    return files
+    return files, [_overlooked(folder, others)] if others else []
+
+
+def _overlooked(folder: Path, others: Counter[str]) -> str:
+    kinds = [f"{count} {display_name(suffix) or 'without ending'}" for suffix, count in others.most_common(_NAMED_ENDINGS)]
+    total = others.total()
+    if rest := total - sum(count for _, count in others.most_common(_NAMED_ENDINGS)):
+        kinds.append(f"{rest} others")
+    subject = "1 file in {} was" if total == 1 else f"{total} files in {{}} were"
+    return f"{subject.format(folder)} not looked at: {', '.join(kinds)}."
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -79,14 +105,12 @@ def _label(path: Path) -> str:
     return str(given) if given.parts else ""
 
 
-def _with_unique_names(files: Iterable[SourceFile]) -> Iterator[SourceFile]:
+def _unique_names(names: Iterable[str]) -> Iterator[str]:
+    """The names, fit to be shown, and numbered where they are equal: 1.jpg, 1 (2).jpg."""
     seen: Counter[str] = Counter()
-    for file in files:
-        shown = display_name(file.name)
+    for name in names:
+        shown = display_name(name)
         seen[shown] += 1
         count = seen[shown]
-        if count == 1:
-            yield SourceFile(file.path, shown)
-            continue
-        name = PurePosixPath(shown)
-        yield SourceFile(file.path, str(name.with_name(f"{name.stem} ({count}){name.suffix}")))
+        path = PurePosixPath(shown)
+        yield shown if count == 1 else str(path.with_name(f"{path.stem} ({count}){path.suffix}"))

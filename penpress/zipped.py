@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from zipfile import is_zipfile
 
 from zipstream import ZIP_STORED, ZipStream
 
-from penpress.errors import NoSuchPath
+from penpress.errors import NoSuchPath, NotAZip
 from penpress.sources import SourceFile
 
 _CHUNK_BYTES = 1024**2
@@ -19,25 +20,48 @@ def zip_of_files(files: Iterable[SourceFile]) -> tuple[Iterator[bytes], int]:
             stream.add_path(str(file.path), file.name, recurse=False)
         size = len(stream)
     except OSError as error:
-        raise NoSuchPath(f"{error.filename} cannot be read: {error.strerror}.") from error
+        raise _unreadable(error) from error
     return _chunks_of_stream(stream), size
 
 
 def zip_file(path: Path) -> tuple[Iterator[bytes], int]:
-    """The chunks of a zip as it lies on disk, and its size in bytes."""
-    return _chunks_of_file(path), path.stat().st_size
+    """The chunks of a zip as it lies on disk, and its size in bytes. Raises `NoSuchPath` when it has gone."""
+    try:
+        return _chunks_of_file(path), path.stat().st_size
+    except OSError as error:
+        raise _unreadable(error, path) from error
+
+
+def check_zips(paths: Iterable[Path]) -> None:
+    """Raises `NotAZip` or `NoSuchPath` for the first of `paths` that is no zip or cannot be read."""
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                is_zip = is_zipfile(file)
+        except OSError as error:
+            raise _unreadable(error, path) from error
+        if not is_zip:
+            raise NotAZip(f"{path} is not a zip; nothing was sent.")
 
 
 def _chunks_of_stream(stream: ZipStream) -> Iterator[bytes]:
     try:
         yield from stream
     except OSError as error:
-        raise NoSuchPath(f"{error.filename} cannot be read: {error.strerror}.") from error
+        raise _unreadable(error) from error
     except RuntimeError as error:  # what zipstream raises when a file no longer has the size that was promised
         raise NoSuchPath(f"A file changed while it was sent: {error}.") from error
 
 
 def _chunks_of_file(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            yield chunk
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                yield chunk
+    except OSError as error:
+        raise _unreadable(error, path) from error
+
+
+def _unreadable(error: OSError, path: Path | None = None) -> NoSuchPath:
+    """An error of `read` does not say which file it was."""
+    return NoSuchPath(f"{error.filename or path or 'A file'} cannot be read: {error.strerror or error}.")

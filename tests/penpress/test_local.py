@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 
 from inference.images import ImageLimits
-from penpress.local import find_model
+from penpress.local import find_model, local_items
 from penpress.local_pool import classify_items
 from penpress.local_worker import LocalItem, LocalWorker, unclassified
 from penpress.results import Result
+from penpress.sources import find_sources
 from store.settings import Settings
 from tests.penpress.lethal import LethalWorker
 from tests.pictures import DARK, GREY, LIGHT, png, zip_of
@@ -54,6 +55,15 @@ def test_a_zip_is_read_entry_by_entry(penpress, model, tmp_path: Path) -> None:
         ("__MACOSX/1.png", "skipped"),
         ("../up.png", "failed"),
     ]
+
+
+def test_with_several_zips_names_say_which_one(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.zip", tmp_path / "other" / "a.zip"]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(zip_of({"1.png": png()}))
+    items = local_items(find_sources(paths), Settings())
+    assert [item.name for item in items] == ["a.zip/1.png", "a (2).zip/1.png"]
 
 
 def test_a_broken_zip_is_one_failed_item(penpress, model, tmp_path: Path) -> None:

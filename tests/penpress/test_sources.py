@@ -95,6 +95,15 @@ def test_a_file_that_grows_is_one_sentence(make_page) -> None:
         b"".join(chunks)
 
 
+def test_an_error_without_a_name_does_not_say_none(make_page, monkeypatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("penpress.zipped.ZipStream.add_path", fail)
+    with pytest.raises(NoSuchPath, match=r"^A file cannot be read: Input/output error\.$"):
+        zip_of_files(find_sources([make_page("a.png")]).files)
+
+
 def test_a_zip_goes_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     path.write_bytes(b"x" * 3_000_000)
