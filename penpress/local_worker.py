@@ -1,8 +1,8 @@
 """What one process of `classify --local` does: read an item, run the model, give a result for each page."""
 
 import zipfile
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from inference.bundle import load_bundle
@@ -12,6 +12,8 @@ from inference.images import ImageLimits
 from inference.items import Answer, classify_pages, prepare_pages
 from penpress.results import Result
 from store.archives import ArchiveError, Refusal, open_archive, read_member
+
+_NO_LIMIT = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,9 @@ class LocalWorker:
     def __init__(self, model: LocalModel, limits: ImageLimits, *, device: Device, threads: int) -> None:
         self._model, self._limits = model, limits
         self._classifier = Classifier(load_bundle(model.directory), device=device, threads=threads)
+        self._open = ExitStack()
+        self._open_path: Path | None = None
+        self._open_archive: zipfile.ZipFile | None = None
 
     def classify(self, item: LocalItem) -> list[Result]:
         """A result for each page of `item`, at least one; an item that cannot be read is a result too."""
@@ -56,11 +61,21 @@ class LocalWorker:
 
     def _read(self, item: LocalItem) -> bytes:
         if item.member is not None:
-            return read_member(_opened(item.path), item.member, max_item_bytes=self._limits.max_bytes)
+            return read_member(self._archive(item.path), item.member, max_item_bytes=self._limits.max_bytes)
         size = item.path.stat().st_size
         if size > self._limits.max_bytes:
             raise FileTooLarge(f"The file has {size} bytes; at most {self._limits.max_bytes} are allowed.")
         return item.path.read_bytes()
+
+    def _archive(self, path: Path) -> zipfile.ZipFile:
+        """The zip that was read last stays open: the directory of a large one takes as long to read as a dozen pages."""
+        if self._open_archive is None or self._open_path != path:
+            self._open.close()
+            self._open_archive = None
+            file = self._open.enter_context(path.open("rb"))
+            self._open_archive = self._open.enter_context(open_archive(file, max_items=_NO_LIMIT))
+            self._open_path = path
+        return self._open_archive
 
     def _result(self, item: LocalItem, answer: Answer) -> Result:
         verdict = answer.result
@@ -94,9 +109,3 @@ def unclassified(item: LocalItem, reason: str, detail: str, *, page: int = 1, st
         reason=reason,
         detail=detail,
     )
-
-
-@lru_cache(maxsize=1)
-def _opened(path: Path) -> zipfile.ZipFile:
-    """The zip that was read last stays open: the directory of a large one takes as long to read as a dozen pages."""
-    return open_archive(path.open("rb"), max_items=2**31)
