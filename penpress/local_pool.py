@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import islice
 from multiprocessing import get_context
 
@@ -27,7 +27,8 @@ def classify_items(items: list[LocalItem], make_worker: MakeWorker, lost: Lost) 
     worker = make_worker()  # here in any case: a model that cannot run says so once, not once for each process
     processes = min(usable_cores(), len(items) // _ITEMS_WORTH_A_PROCESS)
     if processes <= 1:
-        yield from (worker.classify(item) for item in items)
+        with closing(worker):
+            yield from (worker.classify(item) for item in items)
         return
     waiting = deque(items)
     while waiting:

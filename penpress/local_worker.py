@@ -59,6 +59,11 @@ class LocalWorker:
         pages = prepare_pages(data, self._limits, self._classifier.spec)
         return [self._result(item, answer) for page in pages for answer in classify_pages(self._classifier, [page])]
 
+    def close(self) -> None:
+        """Close the zip that was read last."""
+        self._open.close()
+        self._open_archive = None
+
     def _read(self, item: LocalItem) -> bytes:
         if item.member is not None:
             return read_member(self._archive(item.path), item.member, max_item_bytes=self._limits.max_bytes)
@@ -70,8 +75,7 @@ class LocalWorker:
     def _archive(self, path: Path) -> zipfile.ZipFile:
         """The zip that was read last stays open: the directory of a large one takes as long to read as a dozen pages."""
         if self._open_archive is None or self._open_path != path:
-            self._open.close()
-            self._open_archive = None
+            self.close()
             file = self._open.enter_context(path.open("rb"))
             self._open_archive = self._open.enter_context(open_archive(file, max_items=_NO_LIMIT))
             self._open_path = path
