@@ -176,7 +176,7 @@ def _make_row(services: Services, work: _Classified) -> NewPrediction:
 
 
 def _write(services: Services, work: _Classified, row: NewPrediction) -> UUID:
-    with services.database.transaction() as session:
+    with services.database.single_statement() as session:
         return predictions.insert_single(session, work.upload, row, model_version=work.model.version)
 
 

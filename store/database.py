@@ -30,6 +30,7 @@ class Database:
         )
         _ping_after_idling(self.engine)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self._single_statements = sessionmaker(self.engine.execution_options(isolation_level="AUTOCOMMIT"))
 
     @classmethod
     def from_settings(cls, settings: Settings, *, pool_size: int = 5) -> "Database":
@@ -42,6 +43,12 @@ class Database:
     def transaction(self) -> Iterator[Session]:
         """A session that commits at the end of the block and rolls back when it raises."""
         with self._sessions.begin() as session:
+            yield session
+
+    @contextmanager
+    def single_statement(self) -> Iterator[Session]:
+        """A session for one statement, which is a transaction of its own: one trip to Postgres instead of three."""
+        with self._single_statements() as session:
             yield session
 
     def ping(self) -> None:
