@@ -1,14 +1,16 @@
 """`penpress up --detach` and `penpress down`: a service that outlives the terminal, and its end."""
 
-import os
-import signal
+import contextlib
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import psutil
+
 from penpress.errors import NotRunning, ServiceFailed
+from penpress.processes import is_alive
 from penpress.state import read_state, service_url
 from penpress.up import answers, end_orphans
 
@@ -54,8 +56,11 @@ def stop_in_background(home: Path) -> None:
     if service_url(home) is None:
         end_orphans(home)
         return
-    os.kill(state.pid, signal.SIGTERM)
-    _wait(lambda: service_url(home) is None, _STOP_SECONDS, f"Penpress (pid {state.pid}) does not end.")
+    # The lock falls a moment before its process has left; only then is nothing of it left.
+    with contextlib.suppress(psutil.NoSuchProcess):
+        running = psutil.Process(state.pid)
+        running.terminate()
+        _wait(lambda: not is_alive(running), _STOP_SECONDS, f"Penpress (pid {state.pid}) does not end.")
 
 
 def _wait(condition: Callable[[], bool], seconds: float, otherwise: str) -> None:

@@ -72,7 +72,7 @@ def end(leader: int, stop_signal: signal.Signals, *, seconds: float) -> None:
     _send(stop_signal, (process for process in family if process.pid == leader))
     _wait([process for process in family if process.pid == leader], seconds)
     for last_signal, patience in ((signal.SIGTERM, _TERMINATE_SECONDS), (signal.SIGKILL, _KILL_SECONDS)):
-        family = [process for process in {*family, *_family(leader)} if _is_alive(process)]
+        family = [process for process in {*family, *_family(leader)} if is_alive(process)]
         _send(last_signal, family)
         _wait(family, patience)
 
@@ -95,6 +95,14 @@ def created_at(pid: int) -> float:
         return 0.0
 
 
+def is_alive(process: psutil.Process) -> bool:
+    """Whether the process still runs; one that has ended but was not waited for does not."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
 def usable_cores() -> int:
     """Cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -115,7 +123,7 @@ def _family(leader: int) -> list[psutil.Process]:
     for pid in found:
         with contextlib.suppress(psutil.NoSuchProcess):
             processes.append(psutil.Process(pid))
-    return [process for process in processes if _is_alive(process)]
+    return [process for process in processes if is_alive(process)]
 
 
 def _session(pid: int) -> int | None:
@@ -123,13 +131,6 @@ def _session(pid: int) -> int | None:
         return os.getsid(pid)
     except OSError:
         return None
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
 
 
 def _send(number: signal.Signals, processes: Iterable[psutil.Process]) -> None:
@@ -140,5 +141,5 @@ def _send(number: signal.Signals, processes: Iterable[psutil.Process]) -> None:
 
 def _wait(processes: list[psutil.Process], seconds: float) -> None:
     deadline = time.monotonic() + seconds
-    while any(_is_alive(process) for process in processes) and time.monotonic() < deadline:
+    while any(is_alive(process) for process in processes) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
