@@ -17,10 +17,9 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from inference.bundle import BundleError
 from inference.cam import PackedCamError
 from inference.classifier import ClassifierError
-from inference.errors import FileTooLarge, ImageError
+from inference.errors import BundleError, FileTooLarge, ImageError
 from registry.errors import RegistryError
 from store.archives import ArchiveError
 from store.blobs import BlobMissing, BlobsUnavailable

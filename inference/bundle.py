@@ -2,11 +2,6 @@
 
 The manifest carries everything that serving must do as training did: labels, input size and resize rule, the temperature
 that makes confidences probabilities, and the threshold below which a person should look.
-
-    BundleError
-      BundleMissing  BundleInvalid  ChecksumMismatch
-
-The docstring of a class is its message.
 """
 
 import hashlib
@@ -16,26 +11,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from inference.errors import BundleInvalid, BundleMissing, ChecksumMismatch
+
 MANIFEST_NAME = "bundle.json"
-
-
-class BundleError(Exception):
-    """The model bundle cannot be used."""
-
-    def __init__(self, detail: str | None = None) -> None:
-        super().__init__(detail or type(self).__doc__)
-
-
-class BundleMissing(BundleError):
-    """There is no model bundle in that folder."""
-
-
-class BundleInvalid(BundleError):
-    """The bundle's manifest is not valid."""
-
-
-class ChecksumMismatch(BundleError):
-    """A file of the bundle is not the one that its manifest describes."""
 
 
 class InputSpec(BaseModel):
@@ -48,8 +26,27 @@ class InputSpec(BaseModel):
     resize: Literal["stretch"] = "stretch"
 
 
+class Golden(BaseModel):
+    """An image that the bundle brings along, and the probabilities that its served graph gave: proof that it runs here too."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str
+    probabilities: tuple[float, ...]
+
+
+class DataNote(BaseModel):
+    """What the model was made from: for each split how many images it has, and the fingerprint of what it holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    images: dict[str, int]
+    fingerprints: dict[str, str]
+
+
 class Manifest(BaseModel):
-    """`bundle.json`. `files` maps each graph to its SHA-256; `serve` names the one that CPU workers run."""
+    """`bundle.json`. `files` maps each file to its SHA-256; `serve` names the graph that CPU workers run."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -61,6 +58,8 @@ class Manifest(BaseModel):
     review_threshold: float = Field(ge=0, le=1)
     serve: str
     files: dict[str, str]
+    golden: Golden | None = None
+    data: DataNote | None = None
     metrics: dict[str, Any] = {}
     created_at: str
     notes: dict[str, Any] = {}

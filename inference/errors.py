@@ -1,8 +1,10 @@
-"""What can be wrong with a file that should hold images.
+"""What can be wrong with a file that should hold images, and with a model bundle.
 
     ImageError
       EmptyFile  FileTooLarge  NotAnImage  TruncatedImage  BrokenImage
       TooManyPixels  TooManyPages  EncryptedDocument  NoSuchPage  NotEnoughMemory
+    BundleError
+      BundleMissing  BundleInvalid  ChecksumMismatch
 
 The docstring of a class is its message; `reason` is stable and goes into result rows and API answers.
 """
@@ -77,3 +79,22 @@ class NotEnoughMemory(ImageError):
     """There was not enough memory to decode the image."""
 
     reason = "not_enough_memory"
+
+
+class BundleError(Exception):
+    """The model bundle cannot be used."""
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail or type(self).__doc__)
+
+
+class BundleMissing(BundleError):
+    """There is no model bundle in that folder."""
+
+
+class BundleInvalid(BundleError):
+    """The bundle's manifest is not valid."""
+
+
+class ChecksumMismatch(BundleError):
+    """A file of the bundle is not the one that its manifest describes."""

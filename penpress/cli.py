@@ -1,4 +1,4 @@
-"""The command line: `penpress up`, `classify`, `results` and `jobs`.
+"""The command line: `penpress up`, `classify`, `results` and `jobs`, and those of `training` and `registry`.
 
 Every command imports what it needs when it runs, so that `--help` and `--version` answer at once. What goes wrong is one
 sentence on standard error: exit code 2 when nothing was done, 1 when part of it failed or is not finished, 130 after Ctrl-C.
@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from inference.errors import BundleError
 from penpress import __version__
 from penpress.errors import Interrupted, PenpressError
+from registry.cli import app as registry_commands
+from registry.errors import RegistryError
+from training.cli import data_commands, train
+from training.errors import TrainingError
 
 if TYPE_CHECKING:
     from store.settings import Settings
@@ -36,6 +41,11 @@ FormatName = Annotated[
 ]
 
 
+app.command()(train)
+app.add_typer(data_commands, name="data")
+app.add_typer(registry_commands, name="registry")
+
+
 def main() -> None:
     """Run the command line, and turn errors of ours and of the operating system into one sentence."""
     try:
@@ -43,6 +53,9 @@ def main() -> None:
     except PenpressError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)
+    except (TrainingError, RegistryError, BundleError) as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(PenpressError.exit_code)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         sys.stderr.write(f"{where}{error.strerror or error}.\n")

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from inference.bundle import BundleError, load_bundle
+from inference.bundle import load_bundle
 from inference.classifier import ClassifierError
+from inference.errors import BundleError
 from inference.images import ImageLimits
 from penpress.errors import NoModel
 from penpress.local_pool import classify_items

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from inference.bundle import MANIFEST_NAME, Bundle, BundleError, file_sha256, load_bundle
+from inference.bundle import MANIFEST_NAME, Bundle, file_sha256, load_bundle
+from inference.errors import BundleError
 from registry.locking import locked
 
 Fetch = Callable[[Path], None]

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from inference.classifier import Classifier, Device
@@ -20,7 +21,7 @@ from registry.catalog import PROD, Catalog
 from registry.errors import NoModel, RegistryError
 from registry.locking import Leadership
 
-__all__ = ["CurrentModel", "LoadedModel", "NoModel"]
+__all__ = ["CurrentModel", "LoadedModel", "NoModel", "ServingStatus"]
 
 _KEPT_IN_MEMORY = 2
 _log = logging.getLogger(__name__)
@@ -32,6 +33,20 @@ class LoadedModel:
 
     version: str
     classifier: Classifier
+
+
+@dataclass(frozen=True, slots=True)
+class ServingStatus:
+    """How following the alias goes in this process: what serves since when (aware UTC), and what went wrong last, if it still
+    does. `swaps` and `failures` count from the start of the process.
+    """
+
+    version: str | None
+    loaded_at: datetime | None
+    last_error: str | None
+    last_error_at: datetime | None
+    swaps: int
+    failures: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +70,9 @@ class CurrentModel:
     ) -> None:
         """Nothing is read, imported or started yet; `threads` are those of onnxruntime, for each model."""
         self.last_error: str | None = None
+        self._last_error_at: datetime | None = None
+        self._loaded_at: datetime | None = None
+        self._swaps = self._failures = 0
         self._catalog = Catalog(tracking_uri)
         self._cache = BundleCache(cache_dir, tracking_uri, alias)
         self._device, self._threads, self._poll_seconds, self._alias = device, threads, poll_seconds, alias
@@ -95,6 +113,18 @@ class CurrentModel:
             raise NoModel(f"{NoModel.__doc__} {self.last_error or ''}".strip())
         return current
 
+    def status(self) -> ServingStatus:
+        """How following the alias goes in this process."""
+        current = self._current
+        return ServingStatus(
+            version=current.version if current else None,
+            loaded_at=self._loaded_at,
+            last_error=self.last_error,
+            last_error_at=self._last_error_at,
+            swaps=self._swaps,
+            failures=self._failures,
+        )
+
     def load(self, version: str) -> LoadedModel:
         """A particular version: from memory (the last two), the disk or the registry.
 
@@ -127,15 +157,22 @@ class CurrentModel:
         """Swap in the version in production, if it is not there already."""
         try:
             pointer = pointer or self._learn()
-            self._current = self._load(pointer.version, bundle_sha256=pointer.bundle_sha256)
-            self.last_error = None
+            self._swap_in(self._load(pointer.version, bundle_sha256=pointer.bundle_sha256))
+            self.last_error = self._last_error_at = None
         except Exception as error:  # the follower must outlive whatever a registry or a new graph does
             self._note_failure(f"{type(error).__name__}: {error}")
+
+    def _swap_in(self, model: LoadedModel) -> None:
+        if model is not self._current:
+            self._current, self._loaded_at = model, datetime.now(UTC)
+            self._swaps += 1
 
     def _note_failure(self, failure: str) -> None:
         if failure != self.last_error:
             _log.warning("The model in production could not be loaded: %s", failure)
+            self._last_error_at = datetime.now(UTC)
         self.last_error = failure
+        self._failures += 1
 
     def _learn(self) -> Pointer:
         """Which version is in production: from MLflow for the follower that leads, from its note for the others."""

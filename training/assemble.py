@@ -17,7 +17,7 @@ from inference.bundle import MANIFEST_NAME, Bundle, Manifest, file_sha256, load_
 from inference.preprocess import Pixels
 from training.calibration import apply_temperature, fit_temperature, review_threshold
 from training.config import TrainingConfig
-from training.data import DataSet, Sample, draw, read_pixels
+from training.data import DataSet, Sample, draw, prepared
 from training.evaluate import served_probabilities, targets_of
 from training.export import export_graph, quantize_graph
 from training.gates import check_parity, quantization_objection
@@ -97,7 +97,7 @@ def _draft(config: TrainingConfig, directory: Path) -> Manifest:
 def _calibration_images(samples: Sequence[Sample], config: TrainingConfig) -> list[Pixels]:
     """Training images drawn at random, prepared."""
     drawn = draw(samples, config.calibration_images, config.seed)
-    return [read_pixels(sample.path, config.input_spec) for sample in drawn]
+    return [prepared(sample.read(), config.input_spec) for sample in drawn]
 
 
 def _ask(

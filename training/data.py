@@ -1,87 +1,96 @@
-"""A data set in a folder: `split/label/file` images, described by `metadata.csv`.
+"""A data set on disk, as `penpress data import` makes them, and the samples of its splits.
 
-DataSetError
-  MetadataMissing  MetadataInvalid  DocumentInTwoSplits  EmptySplit
+It is a `datasets.DatasetDict` of the splits train, validation and test with the columns of `COLUMNS`. Images stay as they
+were encoded, so that training decodes them as serving does. A group is what must not be torn apart by a split: the document.
 """
 
-import csv
+import hashlib
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from inference.bundle import InputSpec
 from inference.images import ImageLimits, open_document
 from inference.preprocess import Pixels, prepare
+from training.errors import DataSetInvalid, EmptySplit, GroupInTwoSplits, NoDataSet
 
-METADATA_NAME = "metadata.csv"
+if TYPE_CHECKING:
+    from datasets import Dataset
+
 SPLITS = ("train", "validation", "test")
-_REQUIRED_COLUMNS = {"file", "split", "label", "source_repo", "document"}
+COLUMNS = ("image", "file", "label", "group", "source", "century", "licence", "sha256")
+"""`image` is the encoded file; the others are text, empty where unknown.
 
-
-class DataSetError(Exception):
-    """The data set cannot be used."""
-
-
-class MetadataMissing(DataSetError):
-    """The folder has no metadata.csv."""
-
-
-class MetadataInvalid(DataSetError):
-    """metadata.csv does not describe the files of its folder."""
-
-
-class DocumentInTwoSplits(DataSetError):
-    """A document is in two splits, so that a score would reward remembering it."""
-
-
-class EmptySplit(DataSetError):
-    """A split lacks images of one of the labels."""
+`file` is the image's name in its source, `label` may be a value that no model is trained for, such as typewritten, and
+`sha256` is that of the image's bytes.
+"""
+_INDEX = "dataset_dict.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One labelled image; `target` is the label's place in the model's labels."""
+    """One labelled image; `target` is the label's place in the model's labels, `name` the image's in its source."""
 
-    path: Path
+    table: Any = field(repr=False, compare=False)  # a datasets.Dataset, memory-mapped
+    row: int
     target: int
-    document: str
+    name: str
+    group: str
     source: str
+    century: str
+    sha256: str
+
+    def read(self) -> bytes:
+        """The image as it was encoded."""
+        return bytes(self.table[self.row]["image"]["bytes"])
 
 
 DataSet = Mapping[str, Sequence[Sample]]
 """The samples of each split."""
 
 
-def read_data_set(root: Path, labels: Sequence[str]) -> DataSet:
-    """Read `root/metadata.csv`. Raises a `DataSetError`; the image files themselves are opened only when they are used."""
-    path = root / METADATA_NAME
-    if not path.is_file():
-        raise MetadataMissing(f"There is no {METADATA_NAME} in {root}.")
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        missing = _REQUIRED_COLUMNS - set(reader.fieldnames or ())
-        if missing:
-            raise MetadataInvalid(f"{path} lacks the columns {sorted(missing)}.")
-        splits: dict[str, list[Sample]] = {split: [] for split in SPLITS}
-        for row in reader:
-            split, sample = _read_row(root, row, labels)
-            splits[split].append(sample)
-    _refuse_shared_documents(splits)
+def read_data_set(directory: Path, labels: Sequence[str]) -> DataSet:
+    """The samples that have one of `labels`; images are read only when they are used. Raises a `DataSetError`."""
+    splits = {split: _samples(table, labels) for split, table in open_tables(directory).items()}
+    refuse_shared_groups(splits)
     _refuse_missing_labels(splits, labels)
     return splits
 
 
-def read_pixels(path: Path, spec: InputSpec) -> Pixels:
+def open_tables(directory: Path) -> Mapping[str, "Dataset"]:
+    """The table of each split, memory-mapped, with every label there is. Raises `NoDataSet` or `DataSetInvalid`."""
+    from datasets import Image as ImageColumn
+    from datasets import load_from_disk
+
+    if not (directory / _INDEX).is_file():
+        raise NoDataSet(f"There is no data set in {directory}; make one with `penpress data import`.")
+    found = load_from_disk(str(directory))
+    if set(found) != set(SPLITS):
+        raise DataSetInvalid(f"{directory} has the splits {sorted(found)}; needed are {list(SPLITS)}.")
+    missing = {column for split in SPLITS for column in COLUMNS if column not in found[split].column_names}
+    if missing:
+        raise DataSetInvalid(f"{directory} lacks the columns {sorted(missing)}; import it anew.")
+    return {split: found[split].cast_column("image", ImageColumn(decode=False)) for split in SPLITS}
+
+
+def fingerprint(samples: Sequence[Sample]) -> str:
+    """Names a split by what it holds, in whatever order: equal for two runs that were measured on the same images."""
+    lines = sorted(f"{sample.sha256} {sample.target}" for sample in samples)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def prepared(data: bytes, spec: InputSpec) -> Pixels:
     """Decode and prepare one image as serving does."""
-    return prepare(read_image(path, spec), spec)
+    return prepare(decoded(data, spec), spec)
 
 
-def read_image(path: Path, spec: InputSpec) -> Image.Image:
+def decoded(data: bytes, spec: InputSpec) -> Image.Image:
     """Decode the first page of one image as serving does. Raises an `inference.errors.ImageError`."""
-    with open_document(path.read_bytes(), ImageLimits()) as document:
+    with open_document(data, ImageLimits()) as document:
         return document.page(1, at_least=(spec.width, spec.height))
 
 
@@ -91,22 +100,31 @@ def draw(samples: Sequence[Sample], number: int, seed: int) -> list[Sample]:
     return chance.sample(list(samples), min(number, len(samples)))
 
 
-def _read_row(root: Path, row: dict[str, str], labels: Sequence[str]) -> tuple[str, Sample]:
-    file, split, label = row["file"], row["split"], row["label"]
-    if split not in SPLITS or label not in labels:
-        raise MetadataInvalid(f"{file}: split {split!r} or label {label!r} is unknown.")
-    if Path(file).parts[:2] != (split, label):
-        raise MetadataInvalid(f"{file} does not lie in {split}/{label}.")
-    document = f"{row['source_repo']}/{row['document']}"
-    return split, Sample(root / file, labels.index(label), document, row["source_repo"])
-
-
-def _refuse_shared_documents(splits: DataSet) -> None:
+def refuse_shared_groups(splits: DataSet) -> None:
+    """Raises `GroupInTwoSplits` for a document that is in two splits."""
     home: dict[str, str] = {}
     for split, samples in splits.items():
         for sample in samples:
-            if home.setdefault(sample.document, split) != split:
-                raise DocumentInTwoSplits(f"{sample.document} is in {home[sample.document]} and in {split}.")
+            if home.setdefault(sample.group, split) != split:
+                raise GroupInTwoSplits(f"{sample.group} is in {home[sample.group]} and in {split}.")
+
+
+def _samples(table: "Dataset", labels: Sequence[str]) -> list[Sample]:
+    text = {name: table.data[name].to_pylist() for name in COLUMNS if name != "image"}
+    return [
+        Sample(
+            table=table,
+            row=row,
+            target=labels.index(label),
+            name=text["file"][row],
+            group=text["group"][row],
+            source=text["source"][row],
+            century=text["century"][row],
+            sha256=text["sha256"][row],
+        )
+        for row, label in enumerate(text["label"])
+        if label in labels
+    ]
 
 
 def _refuse_missing_labels(splits: DataSet, labels: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from inference.bundle import load_bundle
 from inference.classifier import Classifier
-from training.data import Sample, read_pixels
+from training.data import Sample, prepared
 from training.progress import Advance
 
 FloatArray = npt.NDArray[np.float32]
@@ -22,12 +22,12 @@ _classifier: Classifier
 
 def served_probabilities(directory: Path, samples: Sequence[Sample], *, processes: int, advance: Advance) -> FloatArray:
     """The probabilities (n x classes) that the bundle in `directory` gives; `advance` is told of each image done."""
-    paths = [sample.path for sample in samples]
+    images = (sample.read() for sample in samples)
     rows = []
     # A spawned process has neither torch's threads nor onnxruntime's, which do not survive a fork.
     pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_load, initargs=(directory,))
     with pool:
-        for row in pool.map(_classify, paths, chunksize=8):
+        for row in pool.map(_classify, images, chunksize=8):
             rows.append(row)
             advance(1)
     return np.array(rows, dtype=np.float32)
@@ -43,6 +43,6 @@ def _load(directory: Path) -> None:
     _classifier = Classifier(load_bundle(directory), device="cpu")
 
 
-def _classify(path: Path) -> list[float]:
-    (verdict,) = _classifier.classify([read_pixels(path, _classifier.spec)])
+def _classify(data: bytes) -> list[float]:
+    (verdict,) = _classifier.classify([prepared(data, _classifier.spec)])
     return list(verdict.probabilities.values())

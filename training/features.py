@@ -19,7 +19,7 @@ from inference.bundle import file_sha256
 from inference.preprocess import prepare
 from training.augment import augment
 from training.config import TrainingConfig
-from training.data import Sample, read_image
+from training.data import Sample, decoded
 from training.model import ServingModel
 from training.progress import Advance
 
@@ -37,7 +37,7 @@ class PreparedImages(Dataset[Tensor]):
 
     def __getitem__(self, index: int) -> Tensor:
         spec = self.config.input_spec
-        image = read_image(self.samples[index].path, spec)
+        image = decoded(self.samples[index].read(), spec)
         if self.augmented:
             chance = random.Random(f"{self.config.seed}/{index}")  # noqa: S311  # repeatable, and no secret
             image = augment(image, chance)
@@ -78,7 +78,7 @@ def _cache_key(samples: Sequence[Sample], config: TrainingConfig, augmented: boo
     described = {
         "weights": file_sha256(config.weights) if config.weights else "torchvision",
         "input": config.input_spec.model_dump(),
-        "files": [sample.path.relative_to(config.data).as_posix() for sample in samples],
+        "images": [sample.sha256 for sample in samples],
         "augmentation": config.seed if augmented else None,
     }
     return hashlib.sha256(json.dumps(described).encode()).hexdigest()[:24]

@@ -1,8 +1,4 @@
-"""What an exported graph must prove before it may be served.
-
-GateError
-  ParityFailed
-"""
+"""What an exported graph must prove before it may be served."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +10,7 @@ import torch
 from inference.bundle import Bundle
 from inference.classifier import Classifier
 from inference.preprocess import Pixels
+from training.errors import ParityFailed
 from training.metrics import accuracy
 from training.model import ServingModel
 
@@ -24,14 +21,6 @@ _LARGEST_DIFFERENCE = 1e-4
 _LEAST_AGREEMENT = 0.997
 _LARGEST_ACCURACY_LOSS = 0.001
 _ROUNDING = 1e-9
-
-
-class GateError(Exception):
-    """The exported graph is not good enough to be served."""
-
-
-class ParityFailed(GateError):
-    """The exported graph does not compute what the network computes."""
 
 
 def check_parity(model: ServingModel, bundle: Bundle, images: Sequence[Pixels]) -> float:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from inference.bundle import BundleError
 from inference.classifier import ClassifierError, DeviceUnavailable, WrongGraph
+from inference.errors import BundleError
 from registry.errors import NoSuchVersion, RegistryError
 from store.blobs import BlobsUnavailable
 from store.database import Database

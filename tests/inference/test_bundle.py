@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from inference.bundle import Bundle, BundleError, BundleInvalid, BundleMissing, ChecksumMismatch, file_sha256, load_bundle
+from inference.bundle import Bundle, file_sha256, load_bundle
+from inference.errors import BundleError, BundleInvalid, BundleMissing, ChecksumMismatch
 from tests.tiny_bundle import write_tiny_bundle
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from inference.bundle import ChecksumMismatch, load_bundle
+from inference.bundle import load_bundle
+from inference.errors import ChecksumMismatch
 from registry.cache import manifest_sha256
 from registry.catalog import Catalog
 from registry.errors import NoSuchAlias, NoSuchVersion, RegistryUnavailable

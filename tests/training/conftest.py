@@ -1,54 +1,74 @@
 """Tiny data sets and networks."""
 
-import csv
-from collections.abc import Callable
+import hashlib
+import io
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from datasets import Dataset, DatasetDict, Features, Value
+from datasets import Image as ImageColumn
 from PIL import Image, ImageDraw
 from torchvision.models import mobilenet_v2
 
 from training.config import TrainingConfig
+from training.data import COLUMNS, SPLITS
 from training.model import FEATURES, ServingModel
 
 MakeDataSet = Callable[..., Path]
-COLUMNS = ("file", "split", "label", "source_repo", "document")
+Row = dict[str, Any]
 
 
 @pytest.fixture
 def make_data_set(tmp_path: Path) -> MakeDataSet:
-    """Write a data set of strokes (handwritten) and bars (printed); `rows` replaces what its metadata.csv says."""
+    """Write a data set of strokes (handwritten) and bars (printed) to disk; `change` may alter a row, or drop it by None."""
 
-    def make(images: int = 4, rows: list[dict[str, str]] | None = None) -> Path:
+    def make(images: int = 4, change: Callable[[str, Row], Row | None] = lambda split, row: row) -> Path:
         root = tmp_path / "lines"
-        written = []
-        for split in ("train", "validation", "test"):
-            for label in ("handwritten", "printed"):
-                for number in range(images):
-                    file = f"{split}/{label}/{number}.png"
-                    _draw(root / file, label, number)
-                    document = f"{split}-{label}"
-                    written.append(dict(zip(COLUMNS, (file, split, label, "example.org/a", document), strict=True)))
-        with (root / "metadata.csv").open("w", encoding="utf-8", newline="") as file_:
-            writer = csv.DictWriter(file_, COLUMNS)
-            writer.writeheader()
-            writer.writerows(written if rows is None else rows)
+        tables = DatasetDict()
+        for split in SPLITS:
+            changed = [change(split, row) for row in _rows(split, images)]
+            tables[split] = Dataset.from_list([row for row in changed if row is not None], features=features())
+        tables.save_to_disk(root)
         return root
 
     return make
 
 
-def _draw(path: Path, label: str, number: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def features() -> Features:
+    """The columns of a data set on disk."""
+    return Features({"image": ImageColumn(decode=False), **{name: Value("string") for name in COLUMNS if name != "image"}})
+
+
+def _rows(split: str, images: int) -> Iterator[Row]:
+    for label in ("handwritten", "printed"):
+        for number in range(images):
+            data = _drawn(label, number, split)
+            yield {
+                "image": {"bytes": data, "path": None},
+                "file": f"{split}/{label}/{number}.png",
+                "label": label,
+                "group": f"{split}-{label}",
+                "source": "example.org/a",
+                "century": "18",
+                "licence": "CC0-1.0",
+                "sha256": hashlib.sha256(data).hexdigest(),
+            }
+
+
+def _drawn(label: str, number: int, split: str) -> bytes:
     image = Image.new("RGB", (160, 40), "white")
     pen = ImageDraw.Draw(image)
-    for x in range(5 + number, 150, 15):
+    for x in range(5 + number + 2 * SPLITS.index(split), 150, 15):
         if label == "printed":
             pen.rectangle((x, 10, x + 5, 30), fill="black")
         else:
             pen.line((x, 30, x + 12, 8 + number), fill=(40, 40, 90), width=1)
-    image.save(path)
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
 
 
 @pytest.fixture(scope="session")

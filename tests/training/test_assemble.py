@@ -13,7 +13,7 @@ from training import assemble as assembling
 from training.__main__ import describe, train_head
 from training.assemble import FULL, QUANTIZED, assemble
 from training.config import TrainingConfig
-from training.data import read_data_set, read_pixels
+from training.data import prepared, read_data_set
 from training.export import export_graph
 from training.model import ServingModel
 from training.progress import silent
@@ -30,7 +30,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def answer(directory: Path, samples, *, processes: int, advance) -> np.ndarray:  # type: ignore[no-untyped-def]  # as the real one
         classifier = Classifier(load_bundle(directory), device="cpu")
-        verdicts = classifier.classify([read_pixels(sample.path, classifier.spec) for sample in samples])
+        verdicts = classifier.classify([prepared(sample.read(), classifier.spec) for sample in samples])
         return np.array([list(verdict.probabilities.values()) for verdict in verdicts])
 
     monkeypatch.setattr(assembling, "served_probabilities", answer)
@@ -50,7 +50,7 @@ def test_a_run_yields_a_bundle_that_serves(random_model: ServingModel, config: T
     assert manifest.notes["largest_difference_to_torch"] < 1e-4
     assert str(config.data) not in manifest.model_dump_json()
     assert {path.name for path in bundle.directory.iterdir()} == {"bundle.json", *manifest.files}
-    (verdict,) = Classifier(bundle).classify([read_pixels(data_set["test"][0].path, manifest.input)])
+    (verdict,) = Classifier(bundle).classify([prepared(data_set["test"][0].read(), manifest.input)])
     assert verdict.cam.shape == (1, 2)
 
 

@@ -1,48 +1,53 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from training.data import (
-    DocumentInTwoSplits,
-    EmptySplit,
-    MetadataInvalid,
-    MetadataMissing,
-    draw,
-    read_data_set,
-)
+from training.data import draw, fingerprint, read_data_set
+from training.errors import EmptySplit, GroupInTwoSplits, NoDataSet
 
 LABELS = ("handwritten", "printed")
+MakeDataSet = Callable[..., Path]
+Row = dict[str, Any]
 
 
-def row(**fields: str) -> dict[str, str]:
-    return {"file": "train/printed/0.png", "split": "train", "label": "printed", "source_repo": "r", "document": "d"} | fields
-
-
-def test_a_data_set_is_read_by_split(make_data_set: Callable[..., Path]) -> None:
+def test_a_data_set_is_read_by_split(make_data_set: MakeDataSet) -> None:
     splits = read_data_set(make_data_set(images=3), LABELS)
     assert {split: len(samples) for split, samples in splits.items()} == {"train": 6, "validation": 6, "test": 6}
     assert {sample.target for sample in splits["test"]} == {0, 1}
+    assert splits["test"][0].name == "test/handwritten/0.png"
+    assert splits["test"][0].read().startswith(b"\x89PNG")
     assert draw(splits["train"], 4, seed=1) == draw(splits["train"], 4, seed=1)
 
 
-def test_a_document_in_two_splits_is_refused(make_data_set: Callable[..., Path]) -> None:
-    rows = [row(), row(file="test/printed/0.png", split="test")]
-    with pytest.raises(DocumentInTwoSplits):
-        read_data_set(make_data_set(rows=rows), LABELS)
+def test_a_fingerprint_is_that_of_the_images_and_labels_in_any_order(make_data_set: MakeDataSet) -> None:
+    splits = read_data_set(make_data_set(images=3), LABELS)
+    assert fingerprint(splits["test"]) == fingerprint(splits["test"][::-1])
+    assert len({fingerprint(samples) for samples in [*splits.values(), splits["test"][1:]]}) == 4
 
 
-@pytest.mark.parametrize("fields", [{"label": "typed"}, {"split": "dev"}, {"file": "test/printed/0.png"}, {"file": "0.png"}])
-def test_a_row_that_contradicts_its_file_is_refused(make_data_set: Callable[..., Path], fields: dict[str, str]) -> None:
-    with pytest.raises(MetadataInvalid):
-        read_data_set(make_data_set(rows=[row(**fields)]), LABELS)
+def test_a_document_in_two_splits_is_refused(make_data_set: MakeDataSet) -> None:
+    with pytest.raises(GroupInTwoSplits):
+        read_data_set(make_data_set(change=lambda split, row: row | {"group": "the same"}), LABELS)
 
 
-def test_a_split_without_a_label_is_refused(make_data_set: Callable[..., Path]) -> None:
-    with pytest.raises(EmptySplit):
-        read_data_set(make_data_set(rows=[row()]), LABELS)
+def test_a_label_that_is_not_trained_is_left_out(make_data_set: MakeDataSet) -> None:
+    def typewritten_first(split: str, row: Row) -> Row:
+        return row | {"label": "typewritten"} if row["file"].endswith("/0.png") else row
+
+    splits = read_data_set(make_data_set(images=3, change=typewritten_first), LABELS)
+    assert [len(samples) for samples in splits.values()] == [4, 4, 4]
 
 
-def test_a_folder_without_metadata_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(MetadataMissing):
+def test_a_split_without_a_label_is_refused(make_data_set: MakeDataSet) -> None:
+    def without_print(split: str, row: Row) -> Row | None:
+        return None if (split, row["label"]) == ("test", "printed") else row
+
+    with pytest.raises(EmptySplit, match="test has no printed"):
+        read_data_set(make_data_set(change=without_print), LABELS)
+
+
+def test_a_folder_without_a_data_set_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NoDataSet, match="penpress data import"):
         read_data_set(tmp_path, LABELS)

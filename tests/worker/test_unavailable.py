@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from inference.bundle import BundleMissing, ChecksumMismatch
 from inference.classifier import DeviceUnavailable, WrongGraph
+from inference.errors import BundleMissing, ChecksumMismatch
 from registry.errors import NoModel, NoSuchVersion, RegistryUnavailable
 from store import jobs
 from store.blobs import Blobs, BlobsUnavailable
