@@ -3,8 +3,9 @@
     TrainingError
       DataSetError
         NoDataSet  DataSetInvalid  GroupInTwoSplits  PictureInTwoSplits  EmptySplit
+      OtherRun  TooFewSources
       GateError
-        ParityFailed
+        ParityFailed  CamMismatch
 
 The docstring of a class is its message.
 """
@@ -41,9 +42,21 @@ class EmptySplit(DataSetError):
     """A split lacks images of one of the labels."""
 
 
+class OtherRun(TrainingError):
+    """The checkpoint in that folder belongs to a run with other settings."""
+
+
+class TooFewSources(TrainingError):
+    """There are too few sources to leave some out."""
+
+
 class GateError(TrainingError):
     """The exported graph is not good enough to be served."""
 
 
 class ParityFailed(GateError):
     """The exported graph does not compute what the network computes."""
+
+
+class CamMismatch(GateError):
+    """The graph's class activation map is not the Grad-CAM of the network."""

@@ -10,7 +10,7 @@ import torch
 from inference.bundle import Bundle
 from inference.classifier import Classifier
 from inference.preprocess import Pixels
-from training.errors import ParityFailed
+from training.errors import CamMismatch, ParityFailed
 from training.metrics import accuracy
 from training.model import ServingModel
 
@@ -34,6 +34,26 @@ def check_parity(model: ServingModel, bundle: Bundle, images: Sequence[Pixels]) 
     if not difference <= _LARGEST_DIFFERENCE:
         raise ParityFailed(f"{ParityFailed.__doc__} Their probabilities differ by {difference:.2e}.")
     return difference
+
+
+def check_cam(model: ServingModel, bundle: Bundle, images: Sequence[Pixels]) -> float:
+    """The largest difference between the graph's class activation map and captum's LayerGradCam of the network, for the class
+    that the graph chose. Raises `CamMismatch` above 1e-4.
+    """
+    from captum.attr import LayerGradCam  # slow to import
+
+    model = model.cpu().float()
+    judge = LayerGradCam(lambda pixels: model(pixels)[0], model.trunk)
+    verdicts = Classifier(bundle, device="cpu").classify(images)
+    differences = []
+    for image, verdict in zip(images, verdicts, strict=True):
+        target = bundle.manifest.labels.index(verdict.predicted_class)
+        pixels = torch.from_numpy(image[None]).float()
+        expected = judge.attribute(pixels, target=target, relu_attributions=True)[0, 0].detach().numpy()
+        differences.append(float(np.abs(verdict.cam - expected).max()))
+    if not max(differences) <= _LARGEST_DIFFERENCE:
+        raise CamMismatch(f"{CamMismatch.__doc__} They differ by {max(differences):.2e}.")
+    return max(differences)
 
 
 def quantization_objection(full: FloatArray, quantized: FloatArray, targets: IntArray) -> str | None:

@@ -52,8 +52,15 @@ class ServingModel(nn.Module):
 
     def feature_map(self, pixels: Tensor) -> Tensor:
         """uint8 pixels, n x height x width x 3, RGB, to the last feature map, n x 1280 x h x w."""
-        centred = pixels.permute(0, 3, 1, 2).float() - self.mean
-        return cast(Tensor, self.trunk(centred))
+        return cast(Tensor, self.trunk(self.centred(pixels)))
+
+    def centred(self, pixels: Tensor) -> Tensor:
+        """uint8 pixels, n x height x width x 3, to what the trunk takes: n x 3 x height x width, around the mean colour."""
+        return pixels.permute(0, 3, 1, 2).float() - self.mean
+
+    def logits(self, feature_map: Tensor) -> Tensor:
+        """The last feature map to logits, n x classes."""
+        return cast(Tensor, self.head(feature_map).mean(dim=(2, 3)) + self.bias)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """`logits` (n x classes) and `cam` (n x classes x h x w), the share of each place in the logit, not negative."""

@@ -85,6 +85,6 @@ def make_config() -> Callable[..., TrainingConfig]:
     """A configuration that runs in seconds."""
 
     def make(data: Path, **fields: object) -> TrainingConfig:
-        return TrainingConfig(data=data, height=32, width=64, processes=1, calibration_images=4, **fields)  # type: ignore[arg-type]  # the test's own
+        return TrainingConfig(data=data, height=32, width=64, processes=1, precision="no", calibration_images=4, **fields)  # type: ignore[arg-type]  # the test's own
 
     return make
