@@ -4,7 +4,7 @@
       DataSetError
         NoDataSet  DataSetInvalid  GroupInTwoSplits  PictureInTwoSplits  EmptySplit
       GateError
-        ParityFailed
+        ParityFailed  NoGoldenSample
 
 The docstring of a class is its message.
 """
@@ -47,3 +47,7 @@ class GateError(TrainingError):
 
 class ParityFailed(GateError):
     """The exported graph does not compute what the network computes."""
+
+
+class NoGoldenSample(GateError):
+    """The exported graph answers no validation image rightly that could be its golden sample."""
