@@ -82,7 +82,9 @@ def _served(models: CurrentModel) -> Metric:
     except NoModel:
         return served
     bundle = model.classifier.bundle.manifest
-    served.add_metric([], {"version": model.version, "name": bundle.name, "device": "cuda" if model.classifier.on_gpu else "cpu"})
+    served.add_metric(
+        [], {"version": model.version, "name": bundle.name, "device": "cuda" if model.classifier.on_gpu else "cpu"}
+    )
     return served
 
 

@@ -101,7 +101,9 @@ def _check_golden(path: Path, manifest: Manifest, golden: Golden) -> None:
         raise BundleInvalid(f"{path} has the golden sample {golden.file!r}, which it does not list.")
     probabilities = golden.probabilities
     if len(probabilities) != len(manifest.labels) or not all(0 <= p <= 1 for p in probabilities):
-        raise BundleInvalid(f"{path} states {list(probabilities)} for its golden sample; its labels are {list(manifest.labels)}.")
+        raise BundleInvalid(
+            f"{path} states {list(probabilities)} for its golden sample; its labels are {list(manifest.labels)}."
+        )
     if abs(sum(probabilities) - 1) > _ROUNDING:
         raise BundleInvalid(f"{path} states probabilities for its golden sample that sum up to {sum(probabilities):.4f}.")
 
