@@ -156,14 +156,11 @@ class CurrentModel:
         """
         return self._loader.load(version)
 
-    def resolve(self) -> str:
+    def _resolve(self) -> Pointer:
         """Which version is in production now; while the registry is down, which one last was. Raises `NoModel`.
 
         What a living follower on this machine noted is taken as it is, and so is a note younger than two polls.
         """
-        return self._resolve().version
-
-    def _resolve(self) -> Pointer:
         noted = self._cache.read_pointer()
         if noted is not None and (self._is_fresh(noted) or self._leadership.is_taken()):
             return noted
@@ -234,8 +231,15 @@ class CurrentModel:
     def _ask(self) -> Pointer:
         found = self._catalog.aliased(self._alias)
         pointer = Pointer(version=found.number, bundle_sha256=found.bundle_sha256, at=time.time())
+        self._fetch(pointer)
         self._cache.write_pointer(pointer)
         return pointer
+
+    def _fetch(self, pointer: Pointer) -> None:
+        """Whoever reads the note shall find the bundle beside it, and need neither MLflow nor a download of its own."""
+        if self._setback is None or not self._setback.concerns(pointer):
+            with suppress(Exception):  # whoever loads it says what is wrong
+                self._loader.fetch(pointer.version, bundle_sha256=pointer.bundle_sha256)
 
     def _is_fresh(self, pointer: Pointer) -> bool:
         return 0 <= time.time() - pointer.at < 2 * self._poll_seconds

@@ -50,10 +50,16 @@ class ModelLoader:
                 self._loaded.popitem(last=False)
             return model
 
+    def fetch(self, version: str, *, bundle_sha256: str | None = None) -> Bundle:
+        """The verified bundle of a version, on the disk. Raises `NoSuchVersion`, `RegistryUnavailable` or a `BundleError`."""
+        model = self._loaded.get(version)
+        if model is not None and bundle_sha256 == model.bundle_sha256:
+            return model.classifier.bundle
+        found = self._cache.bundle(version, bundle_sha256=bundle_sha256)
+        return found or self._cache.add(version, lambda destination: self._catalog.download(version, destination))
+
     def _load(self, version: str, bundle_sha256: str | None) -> LoadedModel:
-        bundle = self._cache.bundle(version, bundle_sha256=bundle_sha256)
-        if bundle is None:
-            bundle = self._cache.add(version, lambda destination: self._catalog.download(version, destination))
+        bundle = self.fetch(version, bundle_sha256=bundle_sha256)
         self._check_labels(version, bundle)
         classifier = Classifier(bundle, device=self._device, threads=self._threads)
         check_golden(classifier)

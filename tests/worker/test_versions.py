@@ -118,7 +118,7 @@ def test_a_worker_that_has_no_model_yet_lets_the_job_wait_and_says_for_what(
     release("bad", labels=["blank", "text"])
     job_id = submit({"a.png": png()})
     with pytest.raises(Exception, match="answers blank or text"):
-        plan_job(make_runtime(), job_id)
+        plan_job(make_runtime(model_poll_seconds=0.001), job_id)
     job = read_job(database, job_id)
     assert (job.state, job.attempt) == (JobState.QUEUED, 0)
     assert job.detail == "Version 2 answers blank or text; this service keeps handwritten or printed."
