@@ -1,7 +1,7 @@
 """What the API's process counts, for Prometheus: its requests, and how following the model in production goes.
 
-The registry is this process's own. Each `CurrentModel` counts for itself; its figures are read when somebody asks for them. What
-only Postgres knows of, such as the backlog, does not belong here: it would be the same in each replica.
+The registry is this process's own. Each `CurrentModel` counts for itself; its figures are read when somebody asks for them.
+What only Postgres knows of, such as the backlog, does not belong here: it would be the same in each replica.
 """
 
 import time

@@ -81,7 +81,7 @@ def _check(probe: Callable[[], Any]) -> str:
 def get_metrics(services: ServicesDep) -> Response:
     """Of this process: requests by route and status, the model that it serves, swaps and failures to load one, memory and CPU.
 
-    Each replica of the API counts for itself. Workers have no endpoint: what fails in one is in its log and in its job's `detail`.
+    Each replica of the API counts for itself. Workers have no endpoint: what fails in one is in its log and its job's `detail`.
     """
     return Response(services.metrics.exposition(), media_type=CONTENT_TYPE)
 

@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with lines/test; else the samples")
     parser.add_argument("--swaps", type=int, default=20)
     parser.add_argument("--clients", type=int, default=2, help="clients of each API that ask without a pause")
+    parser.add_argument("--pause", type=float, default=1.0, help="seconds between a swap and the next promotion")
     options = parser.parse_args()
     [image] = read_images(options.data / "lines/test", 1)
     with running_service() as service, api_process(service.environment) as second:
@@ -39,12 +40,17 @@ def main() -> None:
         def move(version: str) -> None:
             catalog.set_alias(PROD, version)
 
-        for name, measured in zip(
-            ("leading API", "other API"),
-            measure([own, second], image, move, versions, swaps=options.swaps, clients=options.clients),
-            strict=True,
-        ):
-            _report(name, measured)
+        measured = measure(
+            [own, second],
+            image,
+            move,
+            versions,
+            swaps=options.swaps,
+            clients=options.clients,
+            pause_seconds=options.pause,
+        )
+        for name, each in zip(("leading API", "other API"), measured, strict=True):
+            _report(name, each)
         print(f"a worker's plan: {_seconds_to_plan(service, catalog, versions[0]):.2f} s")
 
 

@@ -15,7 +15,6 @@ import httpx
 import psutil
 
 _DEADLINE_SECONDS = 60
-_SETTLED_SECONDS = 0.2
 _THIRD = 3
 
 
@@ -46,7 +45,14 @@ class Measured:
 
 
 def measure(
-    apis: Sequence[Api], image: bytes, move: Callable[[str], None], versions: Sequence[str], *, swaps: int, clients: int = 2
+    apis: Sequence[Api],
+    image: bytes,
+    move: Callable[[str], None],
+    versions: Sequence[str],
+    *,
+    swaps: int,
+    clients: int,
+    pause_seconds: float,
 ) -> list[Measured]:
     """Let `move` point the alias to one of `versions` after the other; the first must not be in production yet."""
     with ExitStack() as stack:
@@ -58,7 +64,7 @@ def measure(
             move(version)
             for load in loads:
                 load.measured.seconds.append(load.arrival() - started)
-            time.sleep(_SETTLED_SECONDS)
+            time.sleep(pause_seconds)
             for load in loads:
                 load.measured.memory.append(psutil.Process(load.measured.api.pid).memory_info().rss)
     return [load.measured for load in loads]

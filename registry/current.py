@@ -1,8 +1,8 @@
 """The model in production, as one process holds it.
 
 A process that called `start` follows the alias: a new version is downloaded, verified, loaded, tried and warmed up beside the
-old one, then swapped in between two calls of `get`. Whatever fails on the way leaves the old model in place. Of all processes on
-a machine one asks MLflow; the others read what it noted in the cache, so that they need not import MLflow at all.
+old one, then swapped in between two calls of `get`. Whatever fails on the way leaves the old model in place. Of all processes
+on a machine one asks MLflow; the others read what it noted in the cache, so that they need not import MLflow at all.
 
 Make a `CurrentModel` before or after a fork, but start it and load from it after.
 """
@@ -108,9 +108,9 @@ class CurrentModel:
 
         Should it not be there, or be no good, the one that served last is loaded: a restart must not cost the old model.
         """
-        for known in (self._cache.read_pointer(), self._cache.read_served()):
-            if self._current is None and known is not None and self._is_on_disk(known):
-                self._follow(lambda known=known: known)  # type: ignore[misc]  # a loop's variable, bound now
+        self._serve_from_disk(self._cache.read_pointer())
+        if self._current is None:
+            self._serve_from_disk(self._cache.read_served())
 
     def stop(self) -> None:
         """Follow the alias no longer; the model stays loaded."""
@@ -170,6 +170,10 @@ class CurrentModel:
             if noted is None:
                 raise NoModel(f"{NoModel.__doc__} {error}") from error
             return noted
+
+    def _serve_from_disk(self, known: Pointer | None) -> None:
+        if known is not None and self._cache.bundle(known.version, bundle_sha256=known.bundle_sha256) is not None:
+            self._follow(lambda: known)
 
     def _run(self) -> None:
         while True:
@@ -243,9 +247,6 @@ class CurrentModel:
 
     def _is_fresh(self, pointer: Pointer) -> bool:
         return 0 <= time.time() - pointer.at < 2 * self._poll_seconds
-
-    def _is_on_disk(self, pointer: Pointer) -> bool:
-        return self._cache.bundle(pointer.version, bundle_sha256=pointer.bundle_sha256) is not None
 
 
 def _sentence(error: Exception) -> str:

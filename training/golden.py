@@ -1,4 +1,4 @@
-"""Pick the golden sample of a bundle: a validation image that it answers rightly and surely, kept as a small file of its own."""
+"""Pick the golden sample of a bundle: a validation image that it answers rightly and surely, as a small file of its own."""
 
 import io
 from collections.abc import Sequence

@@ -25,8 +25,8 @@ DATABASE_FAILED = (OperationalError, InterfaceError)
 """The connection, not what was said over it."""
 
 PASSING = (RegistryError, DeviceUnavailable, OutOfMemory, GoldenMismatch, BlobsUnavailable, *DATABASE_FAILED)
-"""The work waits for better times, or for another machine: a version that a job was planned with was found good somewhere. Catch
-`MODEL_GONE` first.
+"""The work waits for better times, or for another machine: the version that a job was planned with was found good somewhere.
+Catch `MODEL_GONE` first.
 """
 
 PASSING_FOR_A_PLAN = (*PASSING, BundleError, ClassifierError)

@@ -49,8 +49,11 @@ def apis(versions: list[str], tracking_uri: str, database_url: str, redis_url: s
 
 def test_promotions_under_load_cost_no_request(apis: list[Api], versions: list[str], tracking_uri: str) -> None:
     catalog = Catalog(tracking_uri)
-    found = measure(apis, png(), lambda number: catalog.set_alias(PROD, number), versions, swaps=SWAPS)
-    for measured in found:
+
+    def move(number: str) -> None:
+        catalog.set_alias(PROD, number)
+
+    for measured in measure(apis, png(), move, versions, swaps=SWAPS, clients=2, pause_seconds=0.1):
         assert measured.failed == []
         assert measured.requests >= REQUESTS
         assert len(measured.seconds) == SWAPS

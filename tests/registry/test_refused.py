@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +139,7 @@ def test_a_bad_version_is_not_loaded_at_each_poll(
     wait_until(lambda: current.status().version == "1")
     release(make_bundle("bad"))
     wait_until(lambda: len(loads) >= 5)
-    pauses = [later - earlier for earlier, later in zip(loads, loads[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in pairwise(loads)]
     assert pauses[-1] > 4 * 0.02
     assert current.last_error == "RuntimeError: the graph hates this machine"
 
