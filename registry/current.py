@@ -189,8 +189,9 @@ class CurrentModel:
                 if self._setback is not None and self._setback.holds_back(pointer):
                     self._show_failure(self._setback.failure)
                 else:
-                    self._swap_in(self._load(pointer))
+                    model = self._load(pointer)
                     self.last_error = self._last_error_at = None
+                    self._swap_in(model)
             except Exception as error:  # the follower must outlive whatever a registry or a new graph does
                 self._failures += 1
                 self._show_failure(_sentence(error))

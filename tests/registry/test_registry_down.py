@@ -1,4 +1,4 @@
-"""The registry goes away and comes back, for real: its SQLite file is moved or locked, its server killed."""
+"""The registry goes away and comes back, for real: its SQLite file is moved, replaced or locked, its server does not answer."""
 
 import shutil
 import sqlite3
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from registry.cache import BundleCache, Pointer, manifest_sha256
 from registry.catalog import Catalog
 from registry.current import CurrentModel
 from tests.registry.conftest import MakeBundle
@@ -82,3 +83,16 @@ def test_what_a_database_says_is_one_sentence(serving: CurrentModel, store: Path
         connection.execute("ALTER TABLE hidden RENAME TO registered_model_aliases")
     connection.close()
     wait_until(lambda: serving.last_error is None)
+
+
+def test_a_server_that_does_not_answer(cache_dir: Path, make_bundle: MakeBundle) -> None:
+    uri = "http://127.0.0.1:1"
+    cache = BundleCache(cache_dir, uri, "prod")
+    bundle = cache.add_copy("1", make_bundle())
+    cache.write_pointer(Pointer(version="1", bundle_sha256=manifest_sha256(bundle), at=0))
+    current = CurrentModel(tracking_uri=uri, cache_dir=cache_dir, device="cpu", poll_seconds=0.05)
+    current.start()
+    assert current.get().version == "1"
+    wait_until(lambda: is_down(current))
+    assert (current.get().version, current.catch_up().version) == ("1", "1")
+    current.stop()
