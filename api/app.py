@@ -14,6 +14,7 @@ from api import jobs, predict, predictions, results, system
 from api.deps import Services
 from api.documented import openapi_document
 from api.errors import install_error_handlers
+from api.metrics import CountRequests
 from store.settings import Settings
 
 _WEB = Path(__file__).parent / "web"
@@ -39,6 +40,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_api_route("/", _page, include_in_schema=False)
     app.mount("/web", StaticFiles(directory=_WEB))
     install_error_handlers(app)
+    app.add_middleware(CountRequests)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]  # FastAPI documents this as the way
     return app
 

@@ -10,10 +10,12 @@ from anyio import CapacityLimiter
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
+from api.metrics import Metrics
 from inference.images import ImageLimits
 from registry.current import CurrentModel
 from store.blobs import Blobs
 from store.database import Database
+from store.models import PREDICTED_CLASSES
 from store.queue import LateSender, Queue
 from store.settings import Settings
 from store.sources import Sources
@@ -31,6 +33,7 @@ class Services:
     queue: Queue
     sender: LateSender
     models: CurrentModel
+    metrics: Metrics
     predict_slots: CapacityLimiter
     image_slots: CapacityLimiter
     writers: ThreadPoolExecutor
@@ -46,6 +49,7 @@ class Services:
             device=settings.device,
             threads=settings.predict_threads,
             poll_seconds=settings.model_poll_seconds,
+            labels=PREDICTED_CLASSES,
         )
         models.start()
         slots = settings.predict_concurrency or os.cpu_count() or 1
@@ -56,6 +60,7 @@ class Services:
             queue=queue,
             sender=LateSender(queue),
             models=models,
+            metrics=Metrics(models),
             predict_slots=CapacityLimiter(slots),
             image_slots=CapacityLimiter(slots),  # of their own, so that somebody who leafs through images delays no verdict
             writers=ThreadPoolExecutor(_THREADPOOL_CONNECTIONS, thread_name_prefix="writer"),

@@ -54,3 +54,24 @@ PREDICTION: dict[str, Any] = {
     "created_at": "2026-11-23T10:00:09Z",
     "links": {"self": f"/predictions/{PREDICTION_ID}", "image": f"/predictions/{PREDICTION_ID}/image"},
 }
+
+METRICS = """\
+# HELP penpress_http_requests_total Requests answered.
+# TYPE penpress_http_requests_total counter
+penpress_http_requests_total{method="POST",route="/predict/",status="200"} 4711.0
+# HELP penpress_model_info The model that answers /predict/.
+# TYPE penpress_model_info gauge
+penpress_model_info{device="cpu",name="starter",version="3"} 1.0
+# HELP penpress_model_swaps_total Models swapped in since the start.
+# TYPE penpress_model_swaps_total counter
+penpress_model_swaps_total 2.0
+# HELP penpress_model_failures_total Attempts to learn of or to load the model that failed.
+# TYPE penpress_model_failures_total counter
+penpress_model_failures_total 0.0
+# HELP penpress_model_failing 1 while the last attempt has failed and an older model serves.
+# TYPE penpress_model_failing gauge
+penpress_model_failing 0.0
+# HELP penpress_model_loaded_timestamp_seconds When the model was swapped in.
+# TYPE penpress_model_loaded_timestamp_seconds gauge
+penpress_model_loaded_timestamp_seconds 1.763892e+09
+"""

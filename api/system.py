@@ -1,15 +1,17 @@
-"""What operators and clients ask of the service itself: health, readiness, versions, limits."""
+"""What operators and clients ask of the service itself: health, readiness, figures, versions, limits."""
 
 import platform
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from api.deps import Services, ServicesDep
 from api.documented import problems
 from api.errors import NotReady
+from api.examples import METRICS
+from api.metrics import CONTENT_TYPE
 from api.schemas import Health, Info, LimitInfo, Liveness, Readiness
 from inference.images import FORMATS
 from registry.current import LoadedModel
@@ -68,6 +70,20 @@ def _check(probe: Callable[[], Any]) -> str:
     except Exception as error:  # whatever it is, it is what is wrong
         return f"{type(error).__name__}: {error}".splitlines()[0]
     return "ok"
+
+
+@router.get(
+    "/metrics",
+    summary="Figures for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}, "example": METRICS}}}},
+)
+def get_metrics(services: ServicesDep) -> Response:
+    """Of this process: requests by route and status, the model that it serves, swaps and failures to load one, memory and CPU.
+
+    Each replica of the API counts for itself. Workers have no endpoint: what fails in one is in its log and its job's `detail`.
+    """
+    return Response(services.metrics.exposition(), media_type=CONTENT_TYPE)
 
 
 @router.get("/info", summary="Versions and limits")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -18,12 +19,21 @@ _START_SECONDS = 120
 
 @dataclass(frozen=True, slots=True)
 class RunningService:
-    """Where the service answers, how long it took until it was ready, which bundle it serves, and its processes by name."""
+    """Where the service answers, how long it took until it was ready, which bundle it serves, its processes by name, its home,
+    and the settings with which another process joins it.
+    """
 
     url: str
     start_seconds: float
     bundle: Path
     pids: dict[str, int]
+    home: Path
+    environment: dict[str, str]
+
+    @property
+    def tracking_uri(self) -> str:
+        """Its model registry."""
+        return self.environment["MLFLOW_TRACKING_URI"]
 
 
 @contextmanager
@@ -41,8 +51,9 @@ def running_service() -> Iterator[RunningService]:
             url = _wait_until_ready(process, home)
             seconds = time.perf_counter() - started
             version = httpx.get(f"{url}/health").json()["model_version"]
-            pids = {each["name"]: each["pid"] for each in json.loads((home / "up.json").read_text())["processes"]}
-            yield RunningService(url, seconds, _bundle(home, version), pids)
+            state = json.loads((home / "up.json").read_text())
+            pids = {each["name"]: each["pid"] for each in state["processes"]}
+            yield RunningService(url, seconds, _bundle(home, version), pids, home, _environment(home, state))
         finally:
             process.terminate()
             process.wait()
@@ -60,6 +71,15 @@ def _wait_until_ready(process: subprocess.Popen[bytes], home: Path) -> str:
             pass
         time.sleep(0.05)
     raise SystemExit("The service did not become ready.")
+
+
+def _environment(home: Path, state: dict[str, Any]) -> dict[str, str]:
+    return {
+        "PENPRESS_HOME": str(home),
+        "PENPRESS_DATABASE_URL": state["database_url"],
+        "PENPRESS_REDIS_URL": state["redis_url"],
+        "MLFLOW_TRACKING_URI": f"sqlite:///{home / 'mlflow.db'}",
+    }
 
 
 def _bundle(home: Path, version: str) -> Path:

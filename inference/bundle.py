@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from inference.errors import BundleInvalid, BundleMissing, ChecksumMismatch
 
 MANIFEST_NAME = "bundle.json"
+_ROUNDING = 1e-3
 
 
 class InputSpec(BaseModel):
@@ -90,7 +91,21 @@ def load_bundle(directory: Path) -> Bundle:
         raise BundleInvalid(f"{path} serves {manifest.serve!r}, which it does not list.")
     for name, expected in manifest.files.items():
         _check_file(directory, name, expected)
+    if manifest.golden is not None:
+        _check_golden(path, manifest, manifest.golden)
     return Bundle(directory, manifest)
+
+
+def _check_golden(path: Path, manifest: Manifest, golden: Golden) -> None:
+    if golden.file not in manifest.files:
+        raise BundleInvalid(f"{path} has the golden sample {golden.file!r}, which it does not list.")
+    probabilities = golden.probabilities
+    if len(probabilities) != len(manifest.labels) or not all(0 <= p <= 1 for p in probabilities):
+        raise BundleInvalid(
+            f"{path} states {list(probabilities)} for its golden sample; its labels are {list(manifest.labels)}."
+        )
+    if abs(sum(probabilities) - 1) > _ROUNDING:
+        raise BundleInvalid(f"{path} states probabilities for its golden sample that sum up to {sum(probabilities):.4f}.")
 
 
 def _check_file(directory: Path, name: str, expected_sha256: str) -> None:

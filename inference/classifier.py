@@ -3,12 +3,13 @@
 A session is made where it is used: after a worker's fork, never before. n images in, n verdicts out.
 
     ClassifierError
-      DeviceUnavailable  WrongGraph
+      DeviceUnavailable  WrongGraph  OutOfMemory
 
 The docstring of a class is its message.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -26,6 +27,7 @@ FloatArray = npt.NDArray[np.float32]
 _CUDA = "CUDAExecutionProvider"
 _CPU = "CPUExecutionProvider"
 _FULL_PRECISION_GRAPH = "model.onnx"
+_OUT_OF_MEMORY = ("bad_alloc", "failed to allocate memory", "out of memory")
 
 
 class ClassifierError(Exception):
@@ -41,6 +43,10 @@ class DeviceUnavailable(ClassifierError):
 
 class WrongGraph(ClassifierError):
     """The graph cannot be loaded, or its inputs or outputs are not those that its manifest describes."""
+
+
+class OutOfMemory(ClassifierError):
+    """There is not enough memory to load or to run the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +74,22 @@ class Classifier:
         self._input_name = _check_graph(self._session, bundle.manifest)
 
     def classify(self, batch: Sequence[Pixels]) -> list[Verdict]:
-        """Classify prepared images, each height x width x 3 as `spec` says."""
+        """Classify prepared images, each height x width x 3 as `spec` says. Raises `OutOfMemory`."""
         if not batch:
             return []
-        logits, cams = self._session.run(["logits", "cam"], {self._input_name: np.stack(batch)})
+        with _noticing_memory():
+            logits, cams = self._session.run(["logits", "cam"], {self._input_name: np.stack(batch)})
         probabilities = softmax(logits / np.float32(self.bundle.manifest.temperature))
         return [self._read(row, cam) for row, cam in zip(probabilities, cams, strict=True)]
 
     def warm_up(self) -> None:
-        """Run one blank image, so that the first real one does not pay for memory planning."""
-        self.classify([np.zeros((self.spec.height, self.spec.width, 3), dtype=np.uint8)])
+        """Run one blank image, so that the first real one does not pay for memory planning. Raises a `ClassifierError`."""
+        try:
+            self.classify([np.zeros((self.spec.height, self.spec.width, 3), dtype=np.uint8)])
+        except ClassifierError:
+            raise
+        except Exception as error:  # whatever it is, this model cannot be run here
+            raise ClassifierError(f"{ClassifierError.__doc__} {error}") from error
 
     def _read(self, probabilities: FloatArray, cams: FloatArray) -> Verdict:
         winner = int(probabilities.argmax())
@@ -128,10 +140,24 @@ def _make_session(graph: Path, providers: list[str], threads: int) -> ort.Infere
     # Threads that spin while they wait steal the cores from the other worker processes.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        # Its bytes and not its path, by which onnxruntime would find weights outside the bundle that no checksum covers.
-        return ort.InferenceSession(graph.read_bytes(), options, providers=providers)
+        with _noticing_memory():
+            # Its bytes and not its path, by which onnxruntime would find weights outside the bundle that no checksum covers.
+            return ort.InferenceSession(graph.read_bytes(), options, providers=providers)
+    except OutOfMemory:
+        raise
     except Exception as error:  # onnxruntime has a class for each of its status codes, with no base of their own
         raise WrongGraph(f"{graph} cannot be loaded: {error}.") from error
+
+
+@contextmanager
+def _noticing_memory() -> Iterator[None]:
+    """onnxruntime reports a lack of memory under whichever status it was busy with; only the text tells it."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, MemoryError) or any(phrase in str(error).lower() for phrase in _OUT_OF_MEMORY):
+            raise OutOfMemory from error
+        raise
 
 
 def _check_graph(session: ort.InferenceSession, manifest: Manifest) -> str:

@@ -22,7 +22,9 @@ Fetch = Callable[[Path], None]
 
 
 class Pointer(BaseModel):
-    """`prod.json`: the version in production as somebody learned it at the time `at` (Unix, seconds)."""
+    """A version as somebody noted it at the time `at` (Unix, seconds): in `prod.json` the one in production, in
+    `prod.served.json` the one that was last loaded from there and found good.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -38,6 +40,7 @@ class BundleCache:
         """Nothing is read or made yet."""
         self.directory = directory / hashlib.sha256(tracking_uri.encode()).hexdigest()[:12]
         self._pointer_path = self.directory / f"{alias}.json"
+        self._served_path = self.directory / f"{alias}.served.json"
 
     def bundle(self, version: str, *, bundle_sha256: str | None = None) -> Bundle | None:
         """The verified bundle of `version`; None if it is not here, damaged, or not the one with that checksum."""
@@ -72,23 +75,38 @@ class BundleCache:
 
     def read_pointer(self) -> Pointer | None:
         """The last note of which version is in production; None if there is none that can be read."""
-        try:
-            return Pointer.model_validate_json(self._pointer_path.read_bytes())
-        except (OSError, ValidationError):
-            return None
+        return _read(self._pointer_path)
 
     def write_pointer(self, pointer: Pointer) -> None:
         """Note which version is in production."""
+        self._write(pointer, self._pointer_path)
+
+    def read_served(self) -> Pointer | None:
+        """The last note of which version was loaded and found good; None if there is none that can be read."""
+        return _read(self._served_path)
+
+    def write_served(self, pointer: Pointer) -> None:
+        """Note which version was loaded and found good."""
+        self._write(pointer, self._served_path)
+
+    def _write(self, pointer: Pointer, path: Path) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         descriptor, draft = tempfile.mkstemp(prefix=".pointer-", dir=self.directory)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(pointer.model_dump_json())
-        os.replace(draft, self._pointer_path)
+        os.replace(draft, path)
 
     def _folder(self, version: str) -> Path:
         if not version.isdecimal():
             raise ValueError(f"A version is a number, not {version!r}.")
         return self.directory / version
+
+
+def _read(path: Path) -> Pointer | None:
+    try:
+        return Pointer.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
 
 
 def manifest_sha256(bundle: Bundle) -> str:

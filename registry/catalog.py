@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from inference.bundle import MANIFEST_NAME, Manifest, load_bundle
 from registry.cache import manifest_sha256
 from registry.errors import NoSuchAlias, NoSuchVersion, RegistryUnavailable
-from registry.tracking import experiment_id, open_client, speaking_mlflow
+from registry.tracking import experiment_id, open_client, require_local_store, speaking_mlflow
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -49,9 +49,15 @@ class Catalog:
         """Nothing is imported or opened before the first call."""
         self.tracking_uri = tracking_uri
 
-    @cached_property
+    @property
     def client(self) -> "MlflowClient":
-        """MLflow's client."""
+        """MLflow's client. Raises `RegistryUnavailable` if a local store that was there is there no longer."""
+        client = self._opened
+        require_local_store(self.tracking_uri)
+        return client
+
+    @cached_property
+    def _opened(self) -> "MlflowClient":
         return open_client(self.tracking_uri)
 
     def log_run(self, directory: Path, *, name: str, parameters: Mapping[str, str], metrics: Mapping[str, float]) -> str:

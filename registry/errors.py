@@ -1,7 +1,7 @@
 """What can go wrong between a model and production.
 
     RegistryError
-      RegistryUnavailable  NoSuchVersion  NoSuchAlias  NoModel
+      RegistryUnavailable  NoSuchVersion  NoSuchAlias  NoModel  WrongLabels
 
 The docstring of a class is its message.
 """
@@ -28,3 +28,7 @@ class NoSuchAlias(RegistryError):
 
 class NoModel(RegistryError):
     """No model is in production, or it could not be loaded."""
+
+
+class WrongLabels(RegistryError):
+    """The model answers with other labels than this service keeps."""

@@ -40,12 +40,18 @@ def open_client(tracking_uri: str) -> "MlflowClient":
 def connect(tracking_uri: str) -> "MlflowClient":
     """A client for the store at `tracking_uri`; an SQLite file that does not exist is left to MLflow's migrations."""
     configure_mlflow()
+    if local_store(tracking_uri):
+        # A pooled connection would go on reading a file that was moved away, or replaced by a backup.
+        os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
     from mlflow import MlflowClient
 
     # MLflow's deprecated use of SQLAlchemy is no concern of whoever runs Penpress.
     warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"mlflow\.")
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # They log what they also raise, which at each poll of a registry that is down would fill the disk.
+    for name in ("mlflow.store.db.utils", "urllib3.connectionpool"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with speaking_mlflow():
         return MlflowClient(tracking_uri, registry_uri=tracking_uri)
 
@@ -62,6 +68,13 @@ def local_store(tracking_uri: str) -> Path | None:
     if not tracking_uri.startswith(SQLITE_PREFIX):
         return None
     return Path(tracking_uri.removeprefix(SQLITE_PREFIX)).absolute()
+
+
+def require_local_store(tracking_uri: str) -> None:
+    """Raises `RegistryUnavailable` if the SQLite file is gone, in whose place SQLite would put an empty one."""
+    path = local_store(tracking_uri)
+    if path is not None and not path.exists():
+        raise RegistryUnavailable(f"{path} is gone, in which the model registry was.")
 
 
 def create_local_store(tracking_uri: str) -> None:
@@ -116,7 +129,12 @@ def speaking_mlflow() -> Iterator[None]:
         yield
     except MlflowException as error:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            raise NoSuchVersion(f"The model registry says: {error}.") from error
-        raise RegistryUnavailable(f"The model registry says: {error}.") from error
+            raise NoSuchVersion(f"The model registry says: {_first_line(error)}") from error
+        raise RegistryUnavailable(f"The model registry says: {_first_line(error)}") from error
     except OSError as error:
         raise RegistryUnavailable(f"The model registry cannot be reached: {error}.") from error
+
+
+def _first_line(error: Exception) -> str:
+    """SQL and its parameters follow, where a store's database failed."""
+    return f"{str(error).splitlines()[0].rstrip('.')}."

@@ -33,6 +33,10 @@ class JobState(StrEnum):
 FINISHED_STATES = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED})
 
 
+PREDICTED_CLASSES = ("handwritten", "printed")
+"""What a model may answer, so that a row of predictions can hold it."""
+
+
 class ChunkState(StrEnum):
     """ready → leased → done; an expired lease leads back to ready."""
 

@@ -5,7 +5,7 @@
         NoDataSet  DataSetInvalid  GroupInTwoSplits  PictureInTwoSplits  EmptySplit
       OtherRun  TooFewSources
       GateError
-        ParityFailed  CamMismatch
+        ParityFailed  CamMismatch  NoGoldenSample
 
 The docstring of a class is its message.
 """
@@ -60,3 +60,7 @@ class ParityFailed(GateError):
 
 class CamMismatch(GateError):
     """The graph's class activation map is not the Grad-CAM of the network."""
+
+
+class NoGoldenSample(GateError):
+    """The exported graph answers no validation image rightly that could be its golden sample."""

@@ -62,7 +62,7 @@ def _give_up(runtime: Runtime, job: Job, token: uuid.UUID) -> None:
 
 def _make_plan(runtime: Runtime, job: Job, lease: Lease) -> Plan:
     with lease.waiting():
-        model = runtime.models.load(runtime.models.resolve())
+        model = runtime.models.catch_up()
     manifest = model.classifier.bundle.manifest
     items, refused = _survey(runtime, job.uploads, lease)
     return Plan(

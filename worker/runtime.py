@@ -6,6 +6,7 @@ from inference.images import ImageLimits
 from registry.current import CurrentModel
 from store.blobs import Blobs
 from store.database import Database
+from store.models import PREDICTED_CLASSES
 from store.queue import Queue
 from store.settings import Settings
 from store.sources import Sources
@@ -35,6 +36,7 @@ class Runtime:
                 device=settings.device,
                 threads=settings.worker_threads,
                 poll_seconds=settings.model_poll_seconds,
+                labels=PREDICTED_CLASSES,
             ),
             sources=Sources(Blobs(settings.blobs), max_items=settings.max_items, max_item_bytes=settings.max_item_bytes),
             limits=ImageLimits(**settings.image_limits),

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from inference.classifier import ClassifierError, DeviceUnavailable, WrongGraph
+from inference.classifier import ClassifierError, DeviceUnavailable, OutOfMemory, WrongGraph
 from inference.errors import BundleError
+from inference.golden import GoldenMismatch
 from registry.errors import NoSuchVersion, RegistryError
 from store.blobs import BlobsUnavailable
 from store.database import Database
@@ -23,8 +24,10 @@ MODEL_GONE = (NoSuchVersion, BundleError, WrongGraph)
 DATABASE_FAILED = (OperationalError, InterfaceError)
 """The connection, not what was said over it."""
 
-PASSING = (RegistryError, DeviceUnavailable, BlobsUnavailable, *DATABASE_FAILED)
-"""The work waits for better times. Catch `MODEL_GONE` first."""
+PASSING = (RegistryError, DeviceUnavailable, OutOfMemory, GoldenMismatch, BlobsUnavailable, *DATABASE_FAILED)
+"""The work waits for better times, or for another machine: the version that a job was planned with was found good somewhere.
+Catch `MODEL_GONE` first.
+"""
 
 PASSING_FOR_A_PLAN = (*PASSING, BundleError, ClassifierError)
 """A job that is not planned is pinned to no version yet: another one may be promoted."""

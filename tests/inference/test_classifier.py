@@ -1,5 +1,9 @@
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import onnx
@@ -7,8 +11,18 @@ import onnxruntime as ort
 import pytest
 
 from inference.bundle import Bundle, InputSpec, load_bundle
-from inference.classifier import Classifier, ClassifierError, DeviceUnavailable, Verdict, WrongGraph, require_device, softmax
+from inference.classifier import (
+    Classifier,
+    ClassifierError,
+    DeviceUnavailable,
+    OutOfMemory,
+    Verdict,
+    WrongGraph,
+    require_device,
+    softmax,
+)
 from inference.preprocess import Pixels
+from registry.starter import STARTER
 from tests.pictures import DARK, GREY, LIGHT
 from tests.tiny_bundle import HEIGHT, WIDTH
 
@@ -125,6 +139,50 @@ def test_a_graph_with_weights_outside_the_bundle_is_refused(
         Classifier(Bundle(tmp_path, bundle.manifest))
 
 
+def too_little_memory(megabytes: int) -> str:
+    """What a process with so much room beyond the bare libraries says of the model that ships; 1 thread, since stacks count."""
+    program = f"""
+import resource
+from pathlib import Path
+from inference.bundle import load_bundle
+from inference.classifier import Classifier, ClassifierError
+bundle = load_bundle(Path({str(STARTER)!r}))
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+limit = pages * resource.getpagesize() + {megabytes} * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+try:
+    Classifier(bundle, device="cpu").warm_up()
+except ClassifierError as error:
+    print(type(error).__name__)
+"""
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    ).stdout.strip()
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells a process's size there")
+@pytest.mark.parametrize("megabytes", [2, 6, 12])  # too little to read it, to parse it, to run it
+def test_a_lack_of_memory_is_no_fault_of_the_graph(megabytes: int) -> None:
+    assert too_little_memory(megabytes) == "OutOfMemory"
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("[ONNXRuntimeError] : 1 : FAIL : bfc_arena.cc Failed to allocate memory for 8 bytes")]
+)
+def test_a_lack_of_memory_in_mid_run_is_told_apart(bundle: Bundle, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    classifier = Classifier(bundle)
+    monkeypatch.setattr(classifier, "_session", SimpleNamespace(run=MagicMock(side_effect=error)))
+    with pytest.raises(OutOfMemory):
+        classifier.classify([page(DARK)])
+
+
+def test_a_graph_that_loads_but_does_not_run_is_a_classifier_error(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    classifier = Classifier(bundle)
+    monkeypatch.setattr(classifier, "_session", SimpleNamespace(run=MagicMock(side_effect=RuntimeError("Conv node"))))
+    with pytest.raises(ClassifierError, match="Conv node"):
+        classifier.warm_up()
+
+
 def test_warming_up_takes_what_the_manifest_says(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     batches: list[tuple[int, ...]] = []
     original = Classifier.classify
@@ -146,6 +204,6 @@ def test_a_gpu_that_onnxruntime_does_not_know_is_missed_before_a_session_is_made
         require_device("cuda")
 
 
-@pytest.mark.parametrize("kind", [ClassifierError, DeviceUnavailable, WrongGraph])
+@pytest.mark.parametrize("kind", [ClassifierError, DeviceUnavailable, OutOfMemory, WrongGraph])
 def test_an_error_raised_without_words_says_what_is_wrong(kind: type[ClassifierError]) -> None:
     assert str(kind()) == kind.__doc__

@@ -9,7 +9,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from inference.bundle import InputSpec, Manifest, file_sha256
+from inference.bundle import Golden, InputSpec, Manifest, file_sha256
+from tests.pictures import png
 
 MakeBundle = Callable[..., Path]
 
@@ -43,20 +44,31 @@ def _graph(bias: float) -> onnx.ModelProto:
 
 @pytest.fixture
 def make_bundle(tmp_path: Path) -> MakeBundle:
-    """Write a bundle that calls a black image printed with the more confidence the greater `bias`."""
+    """Write a bundle that calls a black image printed with the more confidence the greater `bias`; `golden` is what it claims
+    to answer to one.
+    """
 
-    def make(name: str = "tiny", *, bias: float = 0.0) -> Path:
+    def make(
+        name: str = "tiny",
+        *,
+        bias: float = 0.0,
+        labels: tuple[str, str] = ("handwritten", "printed"),
+        golden: tuple[float, float] | None = None,
+    ) -> Path:
         directory = tmp_path / "bundles" / name
         directory.mkdir(parents=True)
         onnx.save(_graph(bias), directory / "model.onnx")
+        (directory / "golden.png").write_bytes(png(0))
+        files = ("model.onnx", "golden.png") if golden else ("model.onnx",)
         manifest = Manifest(
             name=name,
-            labels=("handwritten", "printed"),
+            labels=labels,
             input=InputSpec(height=32, width=64),
             temperature=1.0,
             review_threshold=0.9,
             serve="model.onnx",
-            files={"model.onnx": file_sha256(directory / "model.onnx")},
+            files={file: file_sha256(directory / file) for file in files},
+            golden=Golden(file="golden.png", probabilities=golden) if golden else None,
             metrics={"test": {"accuracy": 0.5, "confusion_matrix": [[1, 1], [1, 1]]}},
             created_at="2026-11-23T00:00:00+00:00",
         )

@@ -101,7 +101,7 @@ def test_without_the_registry_the_cache_serves(
     assert current.get().version == "1"
     wait_until(lambda: current.last_error is not None)
     assert current.get().version == "1"
-    assert current.resolve() == "1"
+    assert current.catch_up().version == "1"
     assert current.load("1").version == "1"
 
 
@@ -118,7 +118,7 @@ def test_no_model_says_so(make_current: MakeCurrent) -> None:
     with pytest.raises(NoModel):
         current.get()
     with pytest.raises(NoModel):
-        current.resolve()
+        current.catch_up()
     with pytest.raises(NoSuchVersion):
         current.load("7")
 
@@ -161,7 +161,7 @@ def test_what_a_living_follower_noted_is_not_asked_again(
     wait_until(serves(leader, "1"))
     wait_until(lambda: Leadership(BundleCache(cache_dir, tracking_uri, "prod").directory / ".leader").is_taken())
     monkeypatch.setattr(Catalog, "aliased", lambda *_: pytest.fail("MLflow was asked"))
-    assert other.resolve() == "1"
+    assert other.catch_up().version == "1"
 
 
 def test_a_cached_version_is_loaded_without_mlflow(tracking_uri: str, cache_dir: Path, make_bundle: MakeBundle) -> None:
@@ -171,8 +171,25 @@ import sys
 from pathlib import Path
 from registry.current import CurrentModel
 current = CurrentModel(tracking_uri={tracking_uri!r}, cache_dir=Path({str(cache_dir)!r}), poll_seconds=60)
-assert current.resolve() == "1"
+assert current.catch_up().version == "1"
 assert current.load("1").version == "1"
 assert not [name for name in sys.modules if name.split(".")[0] in ("mlflow", "torch")]
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_who_reads_the_note_finds_the_bundle_beside_it(
+    tracking_uri: str, cache_dir: Path, make_bundle: MakeBundle, make_current: MakeCurrent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release(tracking_uri, make_bundle("a"))
+    fetched: list[str] = []
+    download = Catalog.download
+    monkeypatch.setattr(Catalog, "download", lambda *arguments: fetched.append(arguments[1]) or download(*arguments))
+    leader, other = make_current(), make_current()
+    for follower in (leader, other):
+        follower.start()
+        wait_until(serves(follower, "1"))
+    release(tracking_uri, make_bundle("b"))
+    for follower in (leader, other):
+        wait_until(serves(follower, "2"))
+    assert fetched == ["1", "2"]

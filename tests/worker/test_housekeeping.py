@@ -131,7 +131,7 @@ def die_while_planning(runtime: Runtime, job_id: uuid.UUID, monkeypatch: pytest.
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr(runtime.models, "resolve", die)
+        patch.setattr(runtime.models, "catch_up", die)
         with pytest.raises(SystemExit):
             plan_job(runtime, job_id)
 

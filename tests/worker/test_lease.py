@@ -131,16 +131,16 @@ def test_a_renewal_that_fails_is_tried_again(
 
 def test_a_slow_planning_is_kept(runtime: Runtime, submit: Submit, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     job_id = submit({"a.png": png()})
-    resolve = runtime.models.resolve
+    catch_up = runtime.models.catch_up
 
-    def slow() -> str:
+    def slow() -> LoadedModel:
         now = read_job(database, job_id).lease_until
         wait_until(lambda: read_job(database, job_id).lease_until != now)
         with database.transaction() as session:
             assert jobs.begin_planning(session, job_id, lease_seconds=60) is None
-        return resolve()
+        return catch_up()
 
-    monkeypatch.setattr(runtime.models, "resolve", slow)
+    monkeypatch.setattr(runtime.models, "catch_up", slow)
     plan_job(runtime, job_id)
     job = read_job(database, job_id)
     assert (job.state, job.attempt) == (JobState.RUNNING, 1)
@@ -164,16 +164,18 @@ def test_a_model_that_takes_long_to_load_does_not_kill_the_process(
 ) -> None:
     runtime, killed = make_runtime(page_seconds=0.05, heartbeat_seconds=0.02), list[int]()
     monkeypatch.setattr(lease_module, "_kill_this_process", lambda: killed.append(1))
-    job_id, load = submit({"a.png": png()}), runtime.models.load
+    job_id, wanted = submit({"a.png": png()}), "catch_up" if work == "planning" else "load"
     if work == "classifying":
         plan_job(runtime, job_id)
 
-    def slow(version: str) -> LoadedModel:
-        threading.Event().wait(0.3)
-        return load(version)
+    load = getattr(runtime.models, wanted)
 
-    load(runtime.models.resolve())
-    monkeypatch.setattr(runtime.models, "load", slow)
+    def slow(*arguments: str) -> LoadedModel:
+        threading.Event().wait(0.3)
+        return load(*arguments)  # type: ignore[no-any-return]  # one of two methods
+
+    runtime.models.catch_up()
+    monkeypatch.setattr(runtime.models, wanted, slow)
     if work == "planning":
         plan_job(runtime, job_id)
     else:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from inference.classifier import DeviceUnavailable, WrongGraph
+from inference.classifier import DeviceUnavailable, OutOfMemory, WrongGraph
 from inference.errors import BundleMissing, ChecksumMismatch
+from inference.golden import GoldenMismatch
 from registry.errors import NoModel, NoSuchVersion, RegistryUnavailable
 from store import jobs
 from store.blobs import Blobs, BlobsUnavailable
@@ -35,7 +36,9 @@ def failing(error: Exception) -> Callable[..., object]:
 DATABASE_GONE = OperationalError("UPDATE", {"secret": 1}, Exception("the server went away"))
 
 
-@pytest.mark.parametrize("error", [NoModel(), RegistryUnavailable(), DeviceUnavailable(), DATABASE_GONE])
+@pytest.mark.parametrize(
+    "error", [NoModel(), RegistryUnavailable(), DeviceUnavailable(), OutOfMemory(), GoldenMismatch(), DATABASE_GONE]
+)
 def test_a_chunk_waits_for_its_model_without_blame(
     runtime: Runtime,
     submit: Submit,
@@ -112,7 +115,7 @@ def test_a_job_waits_for_a_model_without_blame(
 ) -> None:
     job_id = submit({"a.png": png()})
     with monkeypatch.context() as patch:
-        patch.setattr(runtime.models, "resolve", failing(NoModel()))
+        patch.setattr(runtime.models, "catch_up", failing(NoModel()))
         with pytest.raises(NoModel):
             plan_job(runtime, job_id)
     job = read_job(database, job_id)
