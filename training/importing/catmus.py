@@ -5,20 +5,9 @@ from typing import Any
 from training.importing.hub import HubRow, HubSource, Place, encoded_image, text
 from training.importing.rows import RawRow
 
-DATASET = "CATMuS/modern"
-LICENCE = "CC-BY-4.0"
-COLUMNS = {
-    "image": "im",
-    "label": "writing_type",
-    "group": "shelfmark",
-    "source": "project",
-    "not_before": "not_before",
-    "not_after": "not_after",
-}
-
 
 def catmus(place: Place, columns: dict[str, str], licence: str) -> HubSource:
-    """The rows of CATMuS; the document is the shelfmark.
+    """The rows of CATMuS; `columns` are those of image, label, group (the shelfmark), source, not_before and not_after.
 
     Rows without a shelfmark may belong to any document of their project: all of them count as one document, so that no split
     tears one apart.
@@ -37,7 +26,7 @@ def catmus(place: Place, columns: dict[str, str], licence: str) -> HubSource:
             licence=licence,
         )
 
-    return HubSource(place, columns, row_of)
+    return HubSource(place, columns, licence, row_of)
 
 
 def century(not_before: Any, not_after: Any) -> str:
@@ -50,5 +39,5 @@ def century(not_before: Any, not_after: Any) -> str:
 def _year(value: Any) -> int | None:
     try:
         return int(float(value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None

@@ -3,9 +3,6 @@
 from training.importing.hub import HubRow, HubSource, Place, encoded_image
 from training.importing.rows import RawRow
 
-DATASET = "corto-ai/handwritten-text"
-COLUMNS = {"image": "image"}
-
 
 def corto(place: Place, columns: dict[str, str], licence: str) -> HubSource:
     """The rows of Corto in its own splits. It names no documents: each picture counts as one."""
@@ -14,4 +11,4 @@ def corto(place: Place, columns: dict[str, str], licence: str) -> HubSource:
         data = encoded_image(row, columns["image"])
         return RawRow(name, data, label="handwritten", split=split, source=place.dataset, licence=licence)
 
-    return HubSource(place, columns, row_of)
+    return HubSource(place, columns, licence, row_of)

@@ -30,18 +30,20 @@ class Place:
 class HubSource:
     """The rows of a data set, split by split; `row_of` makes one out of its columns, its split and its name."""
 
-    def __init__(self, place: Place, columns: Mapping[str, str], row_of: Callable[[HubRow, str, str], RawRow]) -> None:
+    def __init__(
+        self, place: Place, columns: Mapping[str, str], licence: str, row_of: Callable[[HubRow, str, str], RawRow]
+    ) -> None:
         """`columns` names the column of each thing that `row_of` reads; that of `image` holds the encoded file."""
-        self._place, self._columns, self._row_of = place, columns, row_of
+        self._place, self._columns, self._licence, self._row_of = place, columns, licence, row_of
         self._split, self._number = "", 0
         self._stream: IterableDataset | None = None
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """The data set, its files if they are local, and the names of the columns."""
+        """The data set, its files if they are local, the names of the columns, and the licence."""
         place = asdict(self._place) | {"folder": str(self._place.folder.resolve()) if self._place.folder else None}
         files = [f"{path.name} {path.stat().st_size}" for paths in self._local_files().values() for path in paths]
-        return {**place, "files": files, "columns": dict(self._columns)}
+        return {**place, "files": files, "columns": dict(self._columns), "licence": self._licence}
 
     def total(self) -> int | None:
         """Counted in local files, else what the hub says."""
