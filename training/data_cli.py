@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from training.audit import FloatArray, Located
+    from training.config import TrainingConfig
     from training.importing.hub import Place
     from training.importing.plan import Choices
     from training.importing.rows import Source
@@ -168,3 +172,53 @@ def _import(kind: str, source: "Source", out: Path, choices: "Choices", subset: 
     if was_complete:
         typer.echo(f"The data set in {out} is complete; nothing was left to do.")
     show(report, out, Console())
+
+
+@data_commands.command("audit")
+def audit(
+    directory: Annotated[Path, typer.Argument(help="The data set.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for review.csv and review.html.", show_default=False)],
+    split: Annotated[list[str] | None, typer.Option(help="A split to look at; by default all. May be repeated.")] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(exists=True, help="Safetensors file with ImageNet weights; by default torchvision's download."),
+    ] = None,
+    folds: Annotated[int, typer.Option(min=2, help="Parts that the documents are dealt into.")] = 5,
+    seed: Annotated[int, typer.Option(help="Decides which document is in which part.")] = 0,
+    shown: Annotated[int, typer.Option(min=1, help="Pictures on the page; the CSV lists all.")] = 500,
+    processes: Annotated[int, typer.Option(min=0, help="Processes that decode images.")] = 2,
+) -> None:
+    """Find labels that are probably wrong, and list them for a person to review."""
+    from rich.console import Console
+
+    from training.audit import find_suspects, located
+    from training.config import TrainingConfig
+    from training.data import SPLITS, read_data_set
+    from training.review import documents_table, suspects_table, write_list, write_page
+
+    if unknown := set(split or ()) - set(SPLITS):
+        raise typer.BadParameter(f"there is no split {min(unknown)}.", param_hint="--split")
+    config = TrainingConfig(data=directory, weights=weights, processes=processes)
+    images = located(read_data_set(directory, config.labels), split or SPLITS)
+    out.mkdir(parents=True, exist_ok=True)
+    features = _features(images, config, cache=out / "features")
+    suspects = find_suspects(images, features, config.labels, folds=folds, seed=seed)
+    write_list(suspects, config.labels, out / "review.csv")
+    write_page(suspects, len(images), config.input_spec, out / "review.html", at_most=shown)
+    console = Console()
+    console.print(suspects_table(suspects, images, config.labels))
+    if suspects:
+        console.print(documents_table(suspects, images))
+    typer.echo(f"{len(suspects)} labels to review: {out / 'review.html'} and {out / 'review.csv'}")
+
+
+def _features(images: "Sequence[Located]", config: "TrainingConfig", *, cache: Path) -> "FloatArray":
+    from training.features import pooled_features
+    from training.model import ServingModel, load_imagenet_network
+    from training.progress import progress_bars
+
+    model = ServingModel(load_imagenet_network(config.weights), len(config.labels))
+    samples = [image.sample for image in images]
+    with progress_bars() as stage:
+        advance = stage("features", len(samples))
+        return pooled_features(model, samples, config, augmented=False, cache=cache, advance=advance)
