@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from training.data import DataSet, Sample
 from training.errors import TooFewDocuments
+from training.metrics import accuracy
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -43,22 +44,33 @@ class Suspect:
     probabilities: Mapping[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """The suspects, the least probable label first, and how far to trust them: the share of labels that the model agrees with.
+
+    Where it agrees with few, as on a handful of documents, most suspects are its own mistakes.
+    """
+
+    images: Sequence[Located]
+    suspects: Sequence[Suspect]
+    agreement: float
+
+
 def located(data_set: DataSet, splits: Sequence[str]) -> list[Located]:
     """The images of these splits."""
     return [Located(split, sample) for split in splits for sample in data_set[split]]
 
 
-def find_suspects(
-    images: Sequence[Located], features: FloatArray, labels: Sequence[str], *, folds: int, seed: int
-) -> list[Suspect]:
-    """The suspected label errors, the least probable label first. Raises `TooFewDocuments`."""
+def audit_labels(images: Sequence[Located], features: FloatArray, labels: Sequence[str], *, folds: int, seed: int) -> Audit:
+    """Look for label errors by the images' features (n x features). Raises `TooFewDocuments`."""
     from cleanlab.filter import find_label_issues  # takes seconds to import
 
     targets = np.array([image.sample.target for image in images], dtype=np.int64)
     groups = [image.sample.group for image in images]
     probabilities = out_of_fold(features, targets, groups, folds=folds, seed=seed)
     found = find_label_issues(targets, probabilities, return_indices_ranked_by="self_confidence", n_jobs=1)
-    return [_suspect(images[number], probabilities[number], labels) for number in found]
+    suspects = [_suspect(images[number], probabilities[number], labels) for number in found]
+    return Audit(images, suspects, accuracy(probabilities, targets))
 
 
 def out_of_fold(

@@ -191,7 +191,7 @@ def audit(
     """Find labels that are probably wrong, and list them for a person to review."""
     from rich.console import Console
 
-    from training.audit import find_suspects, located
+    from training.audit import audit_labels, located
     from training.config import TrainingConfig
     from training.data import SPLITS, read_data_set
     from training.review import documents_table, suspects_table, write_list, write_page
@@ -202,14 +202,15 @@ def audit(
     images = located(read_data_set(directory, config.labels), split or SPLITS)
     out.mkdir(parents=True, exist_ok=True)
     features = _features(images, config, cache=out / "features")
-    suspects = find_suspects(images, features, config.labels, folds=folds, seed=seed)
-    write_list(suspects, config.labels, out / "review.csv")
-    write_page(suspects, len(images), config.input_spec, out / "review.html", at_most=shown)
+    found = audit_labels(images, features, config.labels, folds=folds, seed=seed)
+    write_list(found, config.labels, out / "review.csv")
+    write_page(found, config.input_spec, out / "review.html", at_most=shown)
     console = Console()
-    console.print(suspects_table(suspects, images, config.labels))
-    if suspects:
-        console.print(documents_table(suspects, images))
-    typer.echo(f"{len(suspects)} labels to review: {out / 'review.html'} and {out / 'review.csv'}")
+    console.print(suspects_table(found, config.labels))
+    if found.suspects:
+        console.print(documents_table(found))
+    typer.echo(f"The model that was asked agrees with {found.agreement:.1%} of the labels.")
+    typer.echo(f"{len(found.suspects)} labels to review: {out / 'review.html'} and {out / 'review.csv'}")
 
 
 def _features(images: "Sequence[Located]", config: "TrainingConfig", *, cache: Path) -> "FloatArray":

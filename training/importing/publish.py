@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 REPORT = "import.json"
 
+_ROWS_PER_FILE = 5000
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -98,8 +100,9 @@ def _write_tables(table: "Dataset", splits: Sequence[str], folder: Path) -> None
         if split != NOWHERE:
             numbers[split].append(number)
     columns = table.select_columns(list(COLUMNS))
+    files = {split: 1 + len(numbers[split]) // _ROWS_PER_FILE for split in SPLITS}  # at least one, or it cannot be read again
     with quiet_datasets():
-        DatasetDict({split: columns.select(numbers[split]) for split in SPLITS}).save_to_disk(folder)
+        DatasetDict({split: columns.select(numbers[split]) for split in SPLITS}).save_to_disk(folder, num_shards=files)
 
 
 def _copies(rows: Sequence[Candidate], splits: Sequence[str]) -> Iterator[tuple[str, ...]]:
