@@ -47,13 +47,13 @@ class HubSource:
 
     def total(self) -> int | None:
         """Counted in local files, else what the hub says."""
-        from pyarrow.parquet import read_metadata
+        from pyarrow.parquet import read_metadata  # type: ignore[import-untyped]  # it ships no type information
 
         with self._reading():
             if self._place.folder:
-                return sum(read_metadata(path).num_rows for paths in self._local_files().values() for path in paths)
+                return sum(int(read_metadata(path).num_rows) for paths in self._local_files().values() for path in paths)
             known = next(iter(self._streams().values())).info.splits
-            return sum(split.num_examples for split in known.values()) if known else None
+            return sum(int(split.num_examples) for split in known.values()) if known else None
 
     def rows(self, after: Position | None) -> Iterator[RawRow]:
         """Split by split; a row is named by its split and its number there, from 0."""
@@ -114,7 +114,7 @@ class HubSource:
     def _reading(self) -> Iterator[None]:
         import httpx
         from datasets.exceptions import DatasetsError
-        from pyarrow import ArrowException
+        from pyarrow import ArrowException  # type: ignore[import-untyped]  # it ships no type information
 
         try:
             yield

@@ -154,7 +154,7 @@ def part_features() -> "Features":
 
 
 def _write_rows(rows: list[GoodRow], path: Path) -> None:
-    import pyarrow as pa
+    import pyarrow as pa  # type: ignore[import-untyped]  # it ships no type information
 
     table = pa.Table.from_pylist([row.columns() for row in rows], schema=part_features().arrow_schema)
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as stream:
