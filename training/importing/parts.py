@@ -104,8 +104,9 @@ def opened_parts(out: Path, options: Mapping[str, Any]) -> Iterator[Parts]:
     if not lock.claim():
         raise ImportRunning(f"Another import into {out} is running.")
     try:
-        _refuse_other_options(folder, options)
-        yield Parts(folder)
+        parts = Parts(folder)
+        _refuse_other_options(folder, options, parts)
+        yield parts
         shutil.rmtree(folder)
     except NothingImported:
         shutil.rmtree(folder)
@@ -119,10 +120,10 @@ def workplace(out: Path) -> Path:
     return out.with_name(f"{out.name}.importing")
 
 
-def _refuse_other_options(folder: Path, options: Mapping[str, Any]) -> None:
+def _refuse_other_options(folder: Path, options: Mapping[str, Any], parts: Parts) -> None:
     path = folder / "options.json"
     wanted = json.loads(json.dumps(options))
-    if not path.is_file():
+    if parts.position is None:  # nothing was read: there is nothing to go on with
         write_whole(path, json.dumps(wanted, indent=2))
         return
     begun = json.loads(path.read_text(encoding="utf-8"))

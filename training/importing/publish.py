@@ -101,8 +101,7 @@ def _write_tables(table: "Dataset", splits: Sequence[str], folder: Path) -> None
             numbers[split].append(number)
     columns = table.select_columns(list(COLUMNS))
     files = {split: 1 + len(numbers[split]) // _ROWS_PER_FILE for split in SPLITS}  # at least one, or it cannot be read again
-    with quiet_datasets():
-        DatasetDict({split: columns.select(numbers[split]) for split in SPLITS}).save_to_disk(folder, num_shards=files)
+    DatasetDict({split: columns.select(numbers[split]) for split in SPLITS}).save_to_disk(folder, num_shards=files)
 
 
 def _copies(rows: Sequence[Candidate], splits: Sequence[str]) -> Iterator[tuple[str, ...]]:

@@ -13,7 +13,7 @@ from training.errors import ImportUnlike, NothingImported
 from training.importing.check import examine
 from training.importing.parts import Part, Parts, differing, opened_parts, workplace
 from training.importing.plan import Candidate, Choices, is_in_subset, plan_splits
-from training.importing.publish import Report, publish, read_report
+from training.importing.publish import Report, publish, quiet_datasets, read_report
 from training.importing.rows import RawRow, Source
 from training.progress import Stage
 
@@ -51,7 +51,7 @@ def import_data(task: Task, out: Path, stage: Stage) -> Report:
     if complete:
         shutil.rmtree(workplace(out), ignore_errors=True)  # left by a kill in the last moment
         return complete
-    with opened_parts(out, task.read_options()) as parts:
+    with quiet_datasets(), opened_parts(out, task.read_options()) as parts:
         read_rows(task, parts, stage)
         table = parts.table()
         if table is None:

@@ -45,6 +45,11 @@ def test_an_import_is_a_data_set_for_training(tmp_path: Path) -> None:
     assert report.images["test"] == {"handwritten": 10, "printed": 10}
     assert splits["train"][3].read() == drawn(3)
     assert not (tmp_path / "out.importing").exists()
+
+
+def test_no_foreign_bars_are_drawn_between_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import_data(task(GivenRows(ROWS)), tmp_path / "out", silent)
+    assert capsys.readouterr() == ("", "")
     assert not are_progress_bars_disabled()
 
 
@@ -124,6 +129,13 @@ def test_other_options_for_the_same_folder_are_refused(tmp_path: Path) -> None:
     import_data(task(GivenRows(ROWS)), tmp_path / "out", silent)
     with pytest.raises(ImportUnlike, match=r"made with other options \(seed\)"):
         import_data(task(GivenRows(ROWS), seed=2), tmp_path / "out", silent)
+
+
+def test_options_may_be_mended_before_anything_was_read(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        import_data(task(GivenRows(ROWS[:-1], breaks_at=0)), tmp_path / "out", silent)
+    import_data(task(GivenRows(ROWS)), tmp_path / "out", silent)
+    assert len(files_in(tmp_path / "out")) == 60
 
 
 def test_a_folder_with_something_else_is_refused(tmp_path: Path) -> None:
