@@ -210,7 +210,7 @@ def audit(
     if found.suspects:
         console.print(documents_table(found))
     typer.echo(f"The model that was asked agrees with {found.agreement:.1%} of the labels.")
-    typer.echo(f"{len(found.suspects)} labels to review: {out / 'review.html'} and {out / 'review.csv'}")
+    typer.echo(f"Labels to review: {len(found.suspects)}, in {out / 'review.html'} and {out / 'review.csv'}")
 
 
 def _features(images: "Sequence[Located]", config: "TrainingConfig", *, cache: Path) -> "FloatArray":

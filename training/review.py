@@ -88,7 +88,7 @@ def _item(suspect: Suspect, spec: InputSpec) -> str:
     known += [] if sample.source in sample.group else [sample.source]
     known += [f"century {sample.century}"] if sample.century else []
     return (
-        f"<li><p>labelled <b>{escape(suspect.label)}</b>, looks <strong>{escape(suspect.suggested)}</strong>"
+        f"<li><p><span>labelled <b>{escape(suspect.label)}</b>, looks <strong>{escape(suspect.suggested)}</strong></span>"
         f'<progress value="{share:.4f}"></progress><span class="share">{share:.1%}</span></p>'
         f'<img src="{_thumbnail(sample.read(), spec)}" alt="{escape(sample.name)}">'
         f"<small>{escape(' · '.join(known))}</small></li>"

@@ -57,7 +57,7 @@ def test_column_names_are_options(tmp_path: Path) -> None:
 def test_corto_from_parquet_files(tmp_path: Path) -> None:
     folder = write_parquet(tmp_path / "hub" / TRAIN, [corto_row(number) for number in range(4)], CORTO)
     shown = succeed("import", "corto", "--parquet", folder, "--out", tmp_path / "out", "--licence", "MIT")
-    assert "4 images name no document" in shown
+    assert "Images that name no document: 4." in shown
     assert set(open_tables(tmp_path / "out")["train"]["licence"]) == {"MIT"}
 
 
@@ -96,9 +96,9 @@ def test_an_audit_leaves_a_list_and_a_page(
     save_file(mobilenet_v2().state_dict(), tmp_path / "weights.safetensors")
     directory = make_data_set(images=20, change=change)
     arguments = ("audit", directory, "--out", tmp_path / "audit", "--weights", tmp_path / "weights.safetensors")
-    assert "1 labels to review" in succeed(*arguments)
+    assert "Labels to review: 1, in" in succeed(*arguments)
     with (tmp_path / "audit" / "review.csv").open() as file:
         assert [(row["file"], row["suggested"]) for row in csv.DictReader(file)] == [("train/printed/3.png", "printed")]
     assert (tmp_path / "audit" / "review.html").stat().st_size > 1000
-    assert "0 labels to review" in succeed(*arguments, "--split", "test", "--folds", 2)
+    assert "Labels to review: 0, in" in succeed(*arguments, "--split", "test", "--folds", 2)
     assert run(*arguments, "--split", "dev").exit_code == 2

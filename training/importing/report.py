@@ -44,12 +44,12 @@ def remarks(report: Report, out: Path) -> list[str]:
     """What is no error but should be known."""
     found = []
     if report.duplicates:
-        found.append(f"{report.duplicates} images repeat a picture that is there already: see {out / 'duplicates.csv'}.")
+        found.append(f"Images that repeat a picture: {report.duplicates}, listed in {out / 'duplicates.csv'}.")
     if report.left_out:
-        found.append(f"{report.left_out} of them were left out, because the picture is in another split.")
+        found.append(f"Left out of them, because the picture is in another split: {report.left_out}.")
     if report.lone:
         found.append(
-            f"{report.lone} images name no document: each counts as one, and pages of one writer may be in two splits."
+            f"Images that name no document: {report.lone}. Each counts as one, and lines of one writer may be in two splits."
         )
     empty = [split for split, counts in report.images.items() if not any(counts.values())]
     if empty:

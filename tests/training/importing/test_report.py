@@ -36,5 +36,8 @@ def test_what_deserves_attention_is_said() -> None:
     text = shown(report)
     assert "empty_file" in text
     assert "out/bad_rows.csv" in text
-    assert [sentence.split()[0] for sentence in remarks(report, Path("out"))] == ["3", "1", "4", "There"]
-    assert "no images in validation and test" in text
+    copies, left_out, lone, empty = remarks(report, Path("out"))
+    assert "3, listed in out/duplicates.csv" in copies
+    assert left_out.endswith(": 1.")
+    assert "no document: 4." in lone
+    assert "no images in validation and test" in empty
