@@ -3,9 +3,9 @@
 Every command imports what it needs when it runs: the service installs without the packages that training takes.
 """
 
-import typer
+from training.data_cli import data_commands
 
-data_commands = typer.Typer(name="data", help="Import data sets, and look for mistakes in them.", no_args_is_help=True)
+__all__ = ["data_commands", "train"]
 
 
 def train() -> None:

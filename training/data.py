@@ -9,7 +9,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from PIL import Image
 
@@ -29,6 +29,14 @@ COLUMNS = ("image", "file", "label", "group", "source", "century", "licence", "s
 `sha256` is that of the image's bytes.
 """
 _INDEX = "dataset_dict.json"
+
+
+class Grouped(Protocol):
+    """What belongs to a document."""
+
+    @property
+    def group(self) -> str:
+        """Names the document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +108,7 @@ def draw(samples: Sequence[Sample], number: int, seed: int) -> list[Sample]:
     return chance.sample(list(samples), min(number, len(samples)))
 
 
-def refuse_shared_groups(splits: DataSet) -> None:
+def refuse_shared_groups(splits: Mapping[str, Sequence[Grouped]]) -> None:
     """Raises `GroupInTwoSplits` for a document that is in two splits."""
     home: dict[str, str] = {}
     for split, samples in splits.items():

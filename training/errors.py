@@ -3,6 +3,7 @@
     TrainingError
       DataSetError
         NoDataSet  DataSetInvalid  GroupInTwoSplits  PictureInTwoSplits  EmptySplit
+        SourceUnreadable  NothingImported  ImportUnlike  ImportRunning  TooFewDocuments
       OtherRun  TooFewSources
       GateError
         ParityFailed  CamMismatch  NoGoldenSample
@@ -40,6 +41,26 @@ class PictureInTwoSplits(DataSetError):
 
 class EmptySplit(DataSetError):
     """A split lacks images of one of the labels."""
+
+
+class SourceUnreadable(DataSetError):
+    """What should be imported cannot be read."""
+
+
+class NothingImported(DataSetError):
+    """Of what should be imported, no image can be used."""
+
+
+class ImportUnlike(DataSetError):
+    """In that folder is something else than what this import would make."""
+
+
+class ImportRunning(DataSetError):
+    """Another import into that folder is running."""
+
+
+class TooFewDocuments(DataSetError):
+    """There are too few documents to predict some of them from the others."""
 
 
 class OtherRun(TrainingError):

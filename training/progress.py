@@ -9,8 +9,8 @@ from rich.text import Text
 Advance = Callable[[int], None]
 """Told how many images were done since the last call."""
 
-Stage = Callable[[str, int], Advance]
-"""Opens a stage with its description and number of images."""
+Stage = Callable[[str, int | None], Advance]
+"""Opens a stage with its description and number of images, where that is known."""
 
 
 class _Rate(ProgressColumn):
@@ -25,13 +25,13 @@ def progress_bars() -> Iterator[Stage]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
     with Progress(*columns) as progress:
 
-        def stage(description: str, images: int) -> Advance:
+        def stage(description: str, images: int | None) -> Advance:
             task = progress.add_task(description, total=images)
             return lambda done: progress.advance(task, done)
 
         yield stage
 
 
-def silent(description: str, images: int) -> Advance:
+def silent(description: str, images: int | None) -> Advance:
     """A stage that shows nothing."""
     return lambda done: None
