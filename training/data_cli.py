@@ -222,4 +222,4 @@ def _features(images: "Sequence[Located]", config: "TrainingConfig", *, cache: P
     samples = [image.sample for image in images]
     with progress_bars() as stage:
         advance = stage("features", len(samples))
-        return pooled_features(model, samples, config, augmented=False, cache=cache, advance=advance)
+        return pooled_features(model, samples, config, cache=cache, advance=advance)
