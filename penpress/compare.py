@@ -45,13 +45,15 @@ def compare(
 
 def write_disagreements(comparison: "Comparison", path: Path) -> None:
     """One line per image that the two models answer differently. Raises `CannotWrite`."""
+    from api.results_format import safe_cell  # late: it imports the database's models
+
     try:
         with path.open("w", encoding="utf-8", newline="") as file:
             rows = csv.writer(file, lineterminator="\n")
             rows.writerow(("file", "truth", "a_class", "a_confidence", "b_class", "b_confidence"))
             for found in comparison.disagreements:
                 answers = [(verdict.predicted_class, f"{verdict.confidence:.6f}") for verdict in (found.first, found.second)]
-                rows.writerow((found.name, found.truth, *answers[0], *answers[1]))
+                rows.writerow((safe_cell(found.name), found.truth, *answers[0], *answers[1]))
     except OSError as error:
         raise CannotWrite(f"The disagreements cannot be written to {path}: {error.strerror or error}.") from error
 

@@ -1,4 +1,4 @@
-"""A bundle as one file: a zip of its manifest and of the files that this names, for taking a model from one registry to another.
+"""A bundle as one file, to take a model from one registry to another: a zip of its manifest and of the files that it names.
 
 The same bundle always gives the same bytes. A file from elsewhere is not trusted: only the names that its manifest lists are
 unpacked, all of them plain, within limits that are checked while reading and not only believed from the zip's directory.

@@ -28,9 +28,9 @@ class Defaults:
 
 def _registry_uri(context: typer.Context, given: str) -> str:
     defaults = context.find_object(Defaults)
-    if not given and defaults is None:
-        raise typer.BadParameter("say where the registry is")
-    return given or defaults.tracking_uri()
+    if given or defaults is None:
+        return given
+    return defaults.tracking_uri()
 
 
 TrackingUri = Annotated[

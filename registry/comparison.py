@@ -1,16 +1,13 @@
 """Two models on the same images: how often each is right, how often they agree, and whether the difference could be chance."""
 
 from collections.abc import Iterable
-from contextlib import closing
 from dataclasses import dataclass
-
-from scipy.stats import binomtest
 
 from inference.bundle import Bundle
 from inference.classifier import Classifier, ClassifierError, Verdict
 from inference.errors import ImageError
-from inference.images import ImageLimits
-from inference.items import classify_pages, prepare_pages
+from inference.images import ImageLimits, open_document
+from inference.preprocess import prepare
 from registry.errors import NotComparable
 
 Labelled = tuple[str, bytes, int]
@@ -50,6 +47,8 @@ class Comparison:
     @property
     def p_value(self) -> float:
         """McNemar's exact test: how likely so uneven a split of the images that only one gets right is, if both are as good."""
+        from scipy.stats import binomtest  # late: this module is part of every service, and scipy takes 60 MB
+
         uneven = self.only_first_right + self.only_second_right
         return float(binomtest(self.only_first_right, uneven).pvalue) if uneven else 1.0
 
@@ -120,11 +119,14 @@ def _common_labels(first: Classifier, second: Classifier) -> tuple[str, ...]:
 
 def _answers(first: Classifier, second: Classifier, data: bytes) -> tuple[Verdict, Verdict] | None:
     """Both verdicts on the first page; None if it cannot be read."""
-    one, two = _answer(first, data), _answer(second, data)
-    return None if isinstance(one, ImageError) or isinstance(two, ImageError) else (one, two)
+    try:
+        return _verdict(first, data), _verdict(second, data)
+    except ImageError:
+        return None
 
 
-def _answer(classifier: Classifier, data: bytes) -> Verdict | ImageError:
-    with closing(prepare_pages(data, ImageLimits(), classifier.spec)) as pages:
-        (answer,) = classify_pages(classifier, [next(pages)])
-    return answer.result
+def _verdict(classifier: Classifier, data: bytes) -> Verdict:
+    spec = classifier.spec
+    with open_document(data, ImageLimits()) as document:
+        pixels = prepare(document.page(1, at_least=(spec.width, spec.height)), spec)
+    return classifier.classify([pixels])[0]

@@ -13,15 +13,7 @@ from registry.comparison import Comparison
 from registry.examination import Findings
 from registry.gates import GATES
 from registry.overview import Entry
-from registry.promotion import (
-    ARCHIVED_AT_TAG,
-    ARCHIVED_BY_TAG,
-    ARCHIVED_WHY_TAG,
-    OVERRULED_TAG,
-    PROMOTED_AT_TAG,
-    PROMOTED_BY_TAG,
-    PROMOTED_WHY_TAG,
-)
+from registry.promotion import AGREEMENT_TAG, MARK_TAGS, OVERRULED_TAG, Mark, promotion_of
 from registry.runs import Run
 from registry.selection import TIE_RULE, Selection, summary
 
@@ -29,10 +21,7 @@ PIPED_COLUMNS = 160
 _SHOWN_RUNS = 10
 _SHOWN_DISAGREEMENTS = 50
 _LISTED_METRICS = ("test.accuracy", "test.expected_calibration_error")
-_TOLD_TAGS = (
-    *(PROMOTED_AT_TAG, PROMOTED_BY_TAG, PROMOTED_WHY_TAG, OVERRULED_TAG),
-    *(ARCHIVED_AT_TAG, ARCHIVED_BY_TAG, ARCHIVED_WHY_TAG),
-)
+_TOLD_TAGS = (CHECKSUM_TAG, *MARK_TAGS, OVERRULED_TAG, AGREEMENT_TAG)
 
 
 def show_selection(selection: Selection) -> None:
@@ -80,17 +69,20 @@ def show_entry(entry: Entry, others: Iterable[Entry]) -> None:
         "run": version.run_id or "",
         "experiment": run.experiment if run else "",
         "registered at": _moment(version.created_at),
-        "bundle": version.tags.get(CHECKSUM_TAG, ""),
-        **{tag.replace("_", " "): version.tags[tag] for tag in _TOLD_TAGS if tag in version.tags},
+        "promoted": _told(promotion_of(version)),
+        "overruled gates": version.tags.get(OVERRULED_TAG, ""),
+        "agreement": version.tags.get(AGREEMENT_TAG, ""),
+        "archived": _told(entry.archived),
+        "bundle SHA-256": version.tags.get(CHECKSUM_TAG, ""),
     }
-    _show_facts(console, facts)
+    _show_facts(console, {name: fact for name, fact in facts.items() if fact})
     if run:
-        _show_group(console, "Metrics", {name: f"{value:.6g}" for name, value in run.metrics.items()})
-        _show_group(console, "Parameters", run.parameters)
+        _show_group(console, "Metrics", {name: f"{value:.6g}" for name, value in sorted(run.metrics.items())})
+        _show_group(console, "Parameters", dict(sorted(run.parameters.items())))
         _show_group(console, "Tags of the run", run.tags)
-    rest = {key: value for key, value in version.tags.items() if key not in (*_TOLD_TAGS, CHECKSUM_TAG)}
+    rest = {key: value for key, value in version.tags.items() if key not in _TOLD_TAGS}
     _show_group(console, "Tags of the version", rest)
-    _show_group(console, "Archived versions", {other.version.number: _archived(other) for other in others})
+    _show_group(console, "Archived versions", {other.version.number: _told(other.archived) for other in others})
 
 
 def show_findings(findings: Findings) -> None:
@@ -140,12 +132,14 @@ def _show_disagreements(console: Console, comparison: Comparison, first: str, se
 
 def state(entry: Entry) -> str:
     """The aliases of a version, and whether it is archived."""
-    return ", ".join([*entry.aliases, *(["archived"] if entry.is_archived else [])])
+    return ", ".join([*entry.aliases, *(["archived"] if entry.archived else [])])
 
 
-def _archived(entry: Entry) -> str:
-    tags = entry.version.tags
-    return f"{tags[ARCHIVED_AT_TAG]} by {tags.get(ARCHIVED_BY_TAG, 'nobody known')}: {tags.get(ARCHIVED_WHY_TAG, '')}"
+def _told(mark: Mark | None) -> str:
+    if mark is None:
+        return ""
+    by, why = f" by {mark.by}" if mark.by else "", f": {mark.why}" if mark.why else ""
+    return f"{_moment(mark.at)}{by}{why}"
 
 
 def _show_unreadable(console: Console, names: Sequence[str]) -> None:

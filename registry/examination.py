@@ -40,7 +40,7 @@ class Findings:
     def agreement_sentence(self) -> str | None:
         """The agreement in words, if it was measured."""
         found = self.agreement
-        return found and f"{found.alike} of {found.images} images are answered as by version {self.champion}"
+        return f"{found.alike} of {found.images} images are answered as by version {self.champion}" if found else None
 
 
 def examine(

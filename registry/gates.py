@@ -99,10 +99,8 @@ def remarks(contest: Contest) -> list[str]:
     if contest.champion is None:
         return [f"Version {contest.champion_version} in production is damaged, so there are no metrics to compare with."]
     if _test_fingerprint(contest.champion) is None:
-        return [
-            f"Version {contest.champion_version} in production does not say on which images it was tested, so the metrics "
-            "were not compared; `penpress registry compare` can."
-        ]
+        who = f"Version {contest.champion_version} in production"
+        return [f"{who} does not say on which images it was tested, so the metrics were not compared; compare them by hand."]
     return []
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from registry.catalog import PROD, Catalog, Version
 from registry.errors import NoSuchRun, RegistryError
-from registry.promotion import ARCHIVED_AT_TAG
+from registry.promotion import Mark, archival_of
 from registry.runs import Run, read_run
 
 
@@ -20,9 +20,9 @@ class Entry:
     run: Run | None
 
     @property
-    def is_archived(self) -> bool:
-        """Whether it was put aside; a version in production never is, even where a promotion was cut short."""
-        return ARCHIVED_AT_TAG in self.version.tags and PROD not in self.aliases
+    def archived(self) -> Mark | None:
+        """When and why it was put aside; a version in production never is, even where a promotion was cut short."""
+        return None if PROD in self.aliases else archival_of(self.version)
 
 
 def read_entries(catalog: Catalog) -> list[Entry]:
@@ -43,7 +43,7 @@ def in_production(entries: Iterable[Entry]) -> Entry | None:
 
 def archived(entries: Iterable[Entry]) -> list[Entry]:
     """Those that were put aside."""
-    return [entry for entry in entries if entry.is_archived]
+    return [entry for entry in entries if entry.archived]
 
 
 class Overview:
@@ -67,7 +67,7 @@ class Overview:
                 self._asked_at = time.monotonic()
             found = self._found
         if isinstance(found, RegistryError):
-            raise found
+            raise type(found)(str(found)) from found  # a new one: each raising adds to what an error holds
         return found
 
     def _ask(self) -> list[Entry] | RegistryError:

@@ -8,6 +8,7 @@ import getpass
 import os
 import platform
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from registry.catalog import PREVIOUS, PROD, Catalog, Version
@@ -23,11 +24,36 @@ from registry.examination import Findings, check_servable, examine
 
 PROMOTED_AT_TAG, PROMOTED_BY_TAG, PROMOTED_WHY_TAG = "promoted_at", "promoted_by", "promoted_why"
 ARCHIVED_AT_TAG, ARCHIVED_BY_TAG, ARCHIVED_WHY_TAG = "archived_at", "archived_by", "archived_why"
+MARK_TAGS = (PROMOTED_AT_TAG, PROMOTED_BY_TAG, PROMOTED_WHY_TAG, ARCHIVED_AT_TAG, ARCHIVED_BY_TAG, ARCHIVED_WHY_TAG)
 OVERRULED_TAG = "overruled_gates"
 AGREEMENT_TAG = "agreement_with_prod"
 
 Tags = Mapping[str, str | None]
 """Tags to be set, and by None those to be taken off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What was done to a version: when (aware UTC), by whom and why, as far as it was recorded."""
+
+    at: datetime
+    by: str | None
+    why: str | None
+
+
+def promotion_of(version: Version) -> Mark | None:
+    """When, by whom and why a version was last put into production, if it ever was."""
+    return _mark(version, PROMOTED_AT_TAG, PROMOTED_BY_TAG, PROMOTED_WHY_TAG)
+
+
+def archival_of(version: Version) -> Mark | None:
+    """When, by whom and why a version was put aside, if it is."""
+    return _mark(version, ARCHIVED_AT_TAG, ARCHIVED_BY_TAG, ARCHIVED_WHY_TAG)
+
+
+def _mark(version: Version, at: str, by: str, why: str) -> Mark | None:
+    tags = version.tags
+    return Mark(datetime.fromisoformat(tags[at]), tags.get(by), tags.get(why)) if at in tags else None
 
 
 def promote(
@@ -41,8 +67,8 @@ def promote(
 ) -> Version:
     """Point `alias` to version `number` if every gate lets it, or by `force` with a `reason` although some do not.
 
-    `findings` are what the gates say, where they were asked already. Promoting what is in production already changes nothing. The
-    version that was there gets the alias `previous` and is marked archived.
+    `findings` are what the gates say, where they were asked before. The version that was in production gets the alias
+    `previous` and is marked archived. Promoting the one that is in production already changes nothing.
 
     Raises a `PromotionError`, a `BundleError` if the version's bundle is damaged, `NoSuchVersion` or `RegistryUnavailable`.
     """

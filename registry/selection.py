@@ -85,7 +85,7 @@ def fit_run(catalog: Catalog, run_id: str) -> Run:
 def summary(left_out: Sequence[tuple[Run, str]]) -> str:
     """How many runs do not count, for which reasons; nothing if all do."""
     reasons = [reason for _, reason in left_out]
-    counts = [f"{reasons.count(reason)} × {reason}" for reason in dict.fromkeys(reasons)]
+    counts = [f"{reasons.count(reason)} ({reason})" for reason in dict.fromkeys(reasons)]
     return f"Runs that do not count: {', '.join(counts)}." if counts else ""
 
 
