@@ -77,7 +77,7 @@ def show_entry(entry: Entry, others: Iterable[Entry]) -> None:
     }
     _show_facts(console, {name: fact for name, fact in facts.items() if fact})
     if run:
-        _show_group(console, "Metrics", {name: f"{value:.6g}" for name, value in sorted(run.metrics.items())})
+        _show_metrics(console, run.metrics)
         _show_group(console, "Parameters", dict(sorted(run.parameters.items())))
         _show_group(console, "Tags of the run", run.tags)
     rest = {key: value for key, value in version.tags.items() if key not in _TOLD_TAGS}
@@ -89,14 +89,17 @@ def show_findings(findings: Findings) -> None:
     """What each gate says, and what else is worth knowing."""
     console, table = _console(stderr=True), _table("GATE", "", "")
     for gate in GATES:
-        objection = findings.objections.get(gate)
-        table.add_row(gate, "objects" if objection else "passes", objection or "")
+        table.add_row(gate, *_opinion(findings, gate))
     console.print(table)
-    for remark in findings.remarks:
-        console.print(remark)
     if findings.agreement:
         console.print(f"{findings.agreement_sentence}.")
         _show_unreadable(console, findings.agreement.unreadable)
+
+
+def _opinion(findings: Findings, gate: str) -> tuple[str, str]:
+    if gate in findings.objections:
+        return "objects", findings.objections[gate]
+    return ("stands aside", findings.aside[gate]) if gate in findings.aside else ("passes", "")
 
 
 def show_comparison(comparison: Comparison, first: str, second: str) -> None:
@@ -146,6 +149,19 @@ def _show_unreadable(console: Console, names: Sequence[str]) -> None:
     if names:
         shown = ", ".join(names[:_SHOWN_RUNS]) + (", …" if len(names) > _SHOWN_RUNS else "")
         console.print(f"Could not be read and do not count: {len(names)} ({shown}).")
+
+
+def _show_metrics(console: Console, metrics: Mapping[str, float]) -> None:
+    """One column for each split, which is the first part of a metric's name."""
+    named = {name: tuple(name.split(".", 1)) if "." in name else ("", name) for name in metrics}
+    splits = list(dict.fromkeys(split for split, _ in named.values()))
+    table = _table("METRIC", *(split.upper() for split in splits), right=range(1, len(splits) + 1))
+    for name in sorted({name for _, name in named.values()}, key=lambda name: ("." in name, name)):
+        found = [metrics.get(f"{split}.{name}" if split else name) for split in splits]
+        table.add_row(name, *("" if value is None else f"{value:.6g}" for value in found))
+    if metrics:
+        console.print()
+        console.print(table)
 
 
 def _show_group(console: Console, title: str, facts: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ from registry.catalog import Catalog, Version
 from registry.comparison import Agreement, agreement, open_model
 from registry.errors import NoSample, NotComparable, PromotionRefused
 from registry.fetching import fetched
-from registry.gates import GATES, Contest, Limits, remarks, serving_objection
+from registry.gates import GATES, Contest, Limits, serving_objection, standing_aside
 
 Sample = Iterable[tuple[str, bytes]]
 """Unlabelled images: the name and the bytes of each."""
@@ -21,13 +21,13 @@ _DEFAULTS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the gates say of a version: the objection of each that has one, and what else is worth knowing.
+    """What the gates say of a version: the objection of each that has one, and why some stand aside.
 
     `agreement` is that with version `champion` in production, on the sample, where there were both.
     """
 
     objections: Mapping[str, str]
-    remarks: tuple[str, ...]
+    aside: Mapping[str, str]
     champion: str | None
     agreement: Agreement | None
 
@@ -54,7 +54,7 @@ def examine(
         _refuse_unservable(candidate, bundle)
         contest = Contest(bundle, champion, holder.number if holder else None, limits)
         found = {name: objection for name, gate in GATES.items() if (objection := gate(contest))}
-        return Findings(found, tuple(remarks(contest)), contest.champion_version, _agreement(contest, sample))
+        return Findings(found, standing_aside(contest), contest.champion_version, _agreement(contest, sample))
 
 
 def check_servable(catalog: Catalog, version: Version) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from inference.bundle import Bundle, load_bundle
 from inference.errors import BundleMissing
 from registry.catalog import Catalog, Version
-from registry.errors import NoSuchVersion
+from registry.errors import NoSuchAlias, NoSuchVersion
 
 
 @contextmanager
@@ -32,5 +32,9 @@ def fetched_by_name(catalog: Catalog, name: str) -> Iterator[Bundle]:
     if not name.isdecimal() and Path(name).is_dir():
         yield load_bundle(Path(name))
         return
-    with fetched(catalog, catalog.find(name)) as bundle:
+    try:
+        version = catalog.find(name)
+    except NoSuchAlias as error:
+        raise NoSuchAlias(f"{name!r} is neither a version's number, nor an alias, nor a folder with a bundle.") from error
+    with fetched(catalog, version) as bundle:
         yield bundle

@@ -92,16 +92,18 @@ GATES: dict[str, Gate] = {
 }
 
 
-def remarks(contest: Contest) -> list[str]:
-    """Which comparisons could not be made although no gate objects, in sentences."""
+def standing_aside(contest: Contest) -> dict[str, str]:
+    """The gates that have nothing to compare with, and so can neither object nor approve, each with the reason."""
+    in_production = f"version {contest.champion_version} in production"
     if contest.champion_version is None:
-        return ["Nothing is in production yet, so there are no metrics to compare with."]
+        return dict.fromkeys(("labels", "same_test", "metrics"), "nothing is in production yet")
     if contest.champion is None:
-        return [f"Version {contest.champion_version} in production is damaged, so there are no metrics to compare with."]
+        return dict.fromkeys(("labels", "same_test", "metrics"), f"{in_production} is damaged")
     if _test_fingerprint(contest.champion) is None:
-        who = f"Version {contest.champion_version} in production"
-        return [f"{who} does not say on which images it was tested, so the metrics were not compared; compare them by hand."]
-    return []
+        return dict.fromkeys(("same_test", "metrics"), f"{in_production} does not say on which images it was tested")
+    if same_test_objection(contest):
+        return {"metrics": "there are no images that both were tested on"}
+    return {}
 
 
 def answers_check(classifier: Classifier, bundle: Bundle) -> None:

@@ -49,8 +49,8 @@ def test_a_starter_that_says_nothing_of_its_test_blocks_nobody(bundle) -> None:
     starter, candidate = bundle("starter", accuracy=1.0), bundle("candidate", tested="lines", accuracy=0.5)
     both = contest(candidate, starter)
     assert [gate(both) for gate in gates.GATES.values()] == [None] * len(gates.GATES)
-    (remark,) = gates.remarks(both)
-    assert "Version 1 in production does not say on which images it was tested" in remark
+    why = "version 1 in production does not say on which images it was tested"
+    assert gates.standing_aside(both) == {"same_test": why, "metrics": why}
 
 
 def test_worse_metrics_are_refused_beyond_the_margin(bundle) -> None:
@@ -70,8 +70,16 @@ def test_worse_metrics_are_refused_beyond_the_margin(bundle) -> None:
 
 def test_metrics_of_different_tests_are_not_compared(bundle) -> None:
     champion = bundle("champion", tested="lines", accuracy=0.98)
-    assert gates.metrics_objection(contest(bundle("other", tested="pages", accuracy=0.5), champion)) is None
-    assert gates.metrics_objection(contest(bundle("alone", tested="pages", accuracy=0.5))) is None
+    other = contest(bundle("other", tested="pages", accuracy=0.5), champion)
+    assert gates.metrics_objection(other) is None
+    assert set(gates.standing_aside(other)) == {"metrics"}
+    assert gates.standing_aside(contest(champion, champion)) == {}
+
+
+def test_the_first_version_has_nothing_to_be_compared_with(bundle) -> None:
+    first = contest(bundle("alone", tested="pages", accuracy=0.5))
+    assert gates.metrics_objection(first) is None
+    assert gates.standing_aside(first) == dict.fromkeys(("labels", "same_test", "metrics"), "nothing is in production yet")
 
 
 def test_bad_calibration_is_refused(bundle) -> None:

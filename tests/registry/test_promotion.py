@@ -107,7 +107,7 @@ def test_a_damaged_version_in_production_can_be_replaced(catalog: Catalog, regis
     promote(catalog, first)
     damage(tmp_path, first, catalog)
     findings = examine(catalog, catalog.version(second), catalog.version(first))
-    assert "Version 1 in production is damaged" in findings.remarks[0]
+    assert findings.aside["metrics"] == "version 1 in production is damaged"
     assert promote(catalog, second, findings=findings).number == second
 
 
