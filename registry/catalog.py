@@ -24,7 +24,7 @@ MODEL_NAME = "penpress"
 PROD = "prod"
 PREVIOUS = "previous"
 CHECKSUM_TAG = "bundle_sha256"
-ARTIFACT_FOLDER = "bundle"
+BUNDLE_FOLDER = "bundle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Catalog:
             for key, number in metrics.items():
                 self.client.log_metric(run_id, key, number)
             for file in (MANIFEST_NAME, *load_bundle(directory).manifest.files):
-                self.client.log_artifact(run_id, str(directory / file), ARTIFACT_FOLDER)
+                self.client.log_artifact(run_id, str(directory / file), BUNDLE_FOLDER)
             self.client.set_terminated(run_id)
         return run_id
 
@@ -76,7 +76,7 @@ class Catalog:
         with speaking_mlflow():
             if not self.client.search_registered_models(f"name = '{MODEL_NAME}'"):
                 self.client.create_registered_model(MODEL_NAME)
-            source = f"{self.client.get_run(run_id).info.artifact_uri}/{ARTIFACT_FOLDER}"
+            source = f"{self.client.get_run(run_id).info.artifact_uri}/{BUNDLE_FOLDER}"
             made = self.client.create_model_version(MODEL_NAME, source, run_id, tags={**(tags or {}), **checksum})
         return _as_version(made)
 

@@ -11,7 +11,7 @@ from inference.preprocess import prepare
 from registry.errors import NotComparable
 
 Labelled = tuple[str, bytes, int]
-"""An image's name, its bytes, and the place of its true class in the labels of the models."""
+"""An image's name, its bytes, and the place of its true class in the labels of the first model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def open_model(bundle: Bundle) -> Classifier:
 
 def compare(first: Classifier, second: Classifier, images: Iterable[Labelled]) -> Comparison:
     """Both models' answers to labelled images. Raises `NotComparable` where their classes differ or no image can be read."""
-    labels = _common_labels(first, second)
+    _refuse_other_labels(first, second)
     rights: list[tuple[bool, bool]] = []
     disagreements: list[Disagreement] = []
     unreadable: list[str] = []
@@ -81,7 +81,7 @@ def compare(first: Classifier, second: Classifier, images: Iterable[Labelled]) -
         if answers is None:
             unreadable.append(name)
             continue
-        truth = labels[target]
+        truth = first.labels[target]
         rights.append((answers[0].predicted_class == truth, answers[1].predicted_class == truth))
         if answers[0].predicted_class != answers[1].predicted_class:
             disagreements.append(Disagreement(name, truth, *answers))
@@ -100,7 +100,7 @@ def compare(first: Classifier, second: Classifier, images: Iterable[Labelled]) -
 
 def agreement(first: Classifier, second: Classifier, images: Iterable[tuple[str, bytes]]) -> Agreement:
     """How far both models agree on images that nobody labelled. Raises `NotComparable` where their classes differ."""
-    _common_labels(first, second)
+    _refuse_other_labels(first, second)
     alike, unreadable = [], []
     for name, data in images:
         answers = _answers(first, second, data)
@@ -111,10 +111,9 @@ def agreement(first: Classifier, second: Classifier, images: Iterable[tuple[str,
     return Agreement(len(alike), sum(alike), tuple(unreadable))
 
 
-def _common_labels(first: Classifier, second: Classifier) -> tuple[str, ...]:
-    if first.labels != second.labels:
+def _refuse_other_labels(first: Classifier, second: Classifier) -> None:
+    if set(first.labels) != set(second.labels):
         raise NotComparable(f"Their classes differ: {', '.join(first.labels)} and {', '.join(second.labels)}.")
-    return first.labels
 
 
 def _answers(first: Classifier, second: Classifier, data: bytes) -> tuple[Verdict, Verdict] | None:

@@ -39,13 +39,13 @@ class Contest:
 
 
 Gate = Callable[[Contest], str | None]
-Check = Callable[[Classifier, Bundle], None]
+Check = Callable[[Classifier], None]
 
 
 def labels_objection(contest: Contest) -> str | None:
-    """The classes must be those in production: results, filters and exports are made of their names."""
+    """The classes must be those in production, in whatever order: results, filters and exports are made of their names."""
     champion, labels = contest.champion, contest.candidate.manifest.labels
-    if champion is None or champion.manifest.labels == labels:
+    if champion is None or set(champion.manifest.labels) == set(labels):
         return None
     return f"its classes are {', '.join(labels)}; in production are {', '.join(champion.manifest.labels)}"
 
@@ -106,9 +106,9 @@ def standing_aside(contest: Contest) -> dict[str, str]:
     return {}
 
 
-def answers_check(classifier: Classifier, bundle: Bundle) -> None:
+def check_answers(classifier: Classifier) -> None:
     """The graph must answer a black and a white image, at once, with probabilities. Raises `WrongGraph`."""
-    shape = (bundle.manifest.input.height, bundle.manifest.input.width, 3)
+    shape = (classifier.spec.height, classifier.spec.width, 3)
     try:
         verdicts = classifier.classify([np.full(shape, level, dtype=np.uint8) for level in (0, 255)])
     except Exception as error:  # onnxruntime has a class for each of its status codes, with no base of their own
@@ -117,7 +117,7 @@ def answers_check(classifier: Classifier, bundle: Bundle) -> None:
         raise WrongGraph("The graph gives what are no probabilities.")
 
 
-SERVING_CHECKS: tuple[Check, ...] = (answers_check,)
+SERVING_CHECKS: tuple[Check, ...] = (check_answers,)
 """What a loaded graph must prove, in order; each raises a `ClassifierError`."""
 
 
@@ -126,7 +126,7 @@ def serving_objection(bundle: Bundle) -> str | None:
     try:
         classifier = Classifier(bundle, device="cpu")
         for check in SERVING_CHECKS:
-            check(classifier, bundle)
+            check(classifier)
     except ClassifierError as error:
         return str(error)
     return None

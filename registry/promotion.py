@@ -72,7 +72,7 @@ def promote(
 
     Raises a `PromotionError`, a `BundleError` if the version's bundle is damaged, `NoSuchVersion` or `RegistryUnavailable`.
     """
-    if force and not reason:
+    if force and not (reason or "").strip():
         raise ReasonMissing
     candidate = catalog.version(number)
     holder = holder_of(catalog, alias)

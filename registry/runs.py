@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from inference.bundle import MANIFEST_NAME
-from registry.catalog import ARTIFACT_FOLDER, Catalog
+from registry.catalog import BUNDLE_FOLDER, Catalog
 from registry.errors import NoSuchExperiment, NoSuchRun, NoSuchVersion
 from registry.tracking import speaking_mlflow
 
@@ -67,8 +67,8 @@ def read_runs(catalog: Catalog, experiments: Sequence[str] = ()) -> list[Run]:
 def has_bundle(catalog: Catalog, run: Run) -> bool:
     """Whether the run left a bundle; whether it is whole shows only when it is fetched."""
     with speaking_mlflow():
-        files = catalog.client.list_artifacts(run.id, ARTIFACT_FOLDER)
-    return any(file.path == f"{ARTIFACT_FOLDER}/{MANIFEST_NAME}" for file in files)
+        files = catalog.client.list_artifacts(run.id, BUNDLE_FOLDER)
+    return any(file.path == f"{BUNDLE_FOLDER}/{MANIFEST_NAME}" for file in files)
 
 
 def _experiment_names(catalog: Catalog, wanted: Sequence[str]) -> dict[str, str]:
@@ -92,5 +92,5 @@ def _as_run(found: Any, experiment: str) -> Run:
         metrics=dict(found.data.metrics),
         parameters=dict(found.data.params),
         tags={key: value for key, value in found.data.tags.items() if not key.startswith("mlflow.")},
-        bundle_source=f"{found.info.artifact_uri}/{ARTIFACT_FOLDER}",
+        bundle_source=f"{found.info.artifact_uri}/{BUNDLE_FOLDER}",
     )

@@ -58,7 +58,7 @@ def test_list_and_show(penpress: Penpress, catalog: Catalog, tiny_bundle: Path) 
     assert newest.split()[:2] == ["2", "prod"]
     assert oldest.split()[:3] == ["1", "previous,", "archived"]
     shown = penpress("registry", "show").out
-    for words in ("trial 2", "METRIC  TEST", "seed", "Archived versions", "replaced by version 2", "registered at"):
+    for words in ("trial 2", "METRIC", "seed", "Archived versions", "replaced by version 2", "registered at"):
         assert words in shown
     assert "trial 1" in penpress("registry", "show", "1").out
 

@@ -82,8 +82,9 @@ def test_a_gate_that_objects_keeps_a_version_out(catalog: Catalog, register: Rel
 
 def test_force_needs_a_reason_and_records_what_it_overruled(catalog: Catalog, register: Release) -> None:
     number = register("a", metrics={})
-    with pytest.raises(ReasonMissing):
-        promote(catalog, number, force=True)
+    for nothing in (None, "", " "):
+        with pytest.raises(ReasonMissing):
+            promote(catalog, number, force=True, reason=nothing)
     promoted = promote(catalog, number, force=True, reason="a trial")
     assert promoted.tags["overruled_gates"].startswith("calibration: it does not state")
     assert promotion_of(promoted).why == "a trial"
