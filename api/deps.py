@@ -12,7 +12,9 @@ from sqlalchemy.orm import Session
 
 from api.metrics import Metrics
 from inference.images import ImageLimits
+from registry.catalog import Catalog
 from registry.current import CurrentModel
+from registry.overview import Overview
 from store.blobs import Blobs
 from store.database import Database
 from store.models import PREDICTED_CLASSES
@@ -21,6 +23,7 @@ from store.settings import Settings
 from store.sources import Sources
 
 _THREADPOOL_CONNECTIONS = 20
+_REGISTRY_THREADS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,10 @@ class Services:
     sender: LateSender
     models: CurrentModel
     metrics: Metrics
+    overview: Overview
     predict_slots: CapacityLimiter
     image_slots: CapacityLimiter
+    registry_slots: CapacityLimiter
     writers: ThreadPoolExecutor
     limits: ImageLimits
 
@@ -61,8 +66,10 @@ class Services:
             sender=LateSender(queue),
             models=models,
             metrics=Metrics(models),
+            overview=Overview(Catalog(settings.mlflow_uri), seconds=settings.model_poll_seconds),
             predict_slots=CapacityLimiter(slots),
             image_slots=CapacityLimiter(slots),  # of their own, so that somebody who leafs through images delays no verdict
+            registry_slots=CapacityLimiter(_REGISTRY_THREADS),  # so that a registry that hangs holds up nobody else
             writers=ThreadPoolExecutor(_THREADPOOL_CONNECTIONS, thread_name_prefix="writer"),
             limits=ImageLimits(**settings.image_limits),
         )

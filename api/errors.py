@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect
 from inference.cam import PackedCamError
 from inference.classifier import ClassifierError
 from inference.errors import BundleError, FileTooLarge, ImageError
-from registry.errors import RegistryError
+from registry.errors import RegistryError, RegistryUnavailable
 from store.archives import ArchiveError
 from store.blobs import BlobMissing, BlobsUnavailable
 
@@ -164,6 +164,7 @@ class Answer(NamedTuple):
 
 
 _DATABASE = Answer(HTTPStatus.SERVICE_UNAVAILABLE, "database_unavailable", "The database does not answer; try again.")
+_REGISTRY = Answer(HTTPStatus.SERVICE_UNAVAILABLE, "registry_unavailable", "The model registry does not answer; try again.")
 _NO_MODEL = Answer(HTTPStatus.SERVICE_UNAVAILABLE, "no_model")
 _RETRY_SECONDS = 2
 
@@ -174,6 +175,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     BlobMissing: Answer(HTTPStatus.GONE, "upload_gone"),
     PackedCamError: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, "damaged_gradcam"),
     BlobsUnavailable: Answer(HTTPStatus.SERVICE_UNAVAILABLE, "uploads_unavailable"),
+    RegistryUnavailable: _REGISTRY,
     RegistryError: _NO_MODEL,
     BundleError: _NO_MODEL,
     ClassifierError: _NO_MODEL,

@@ -75,3 +75,37 @@ penpress_model_failing 0.0
 # TYPE penpress_model_loaded_timestamp_seconds gauge
 penpress_model_loaded_timestamp_seconds 1.763892e+09
 """
+_METRICS = {"validation.accuracy": 0.9928, "test.accuracy": 0.9911, "test.expected_calibration_error": 0.0041}
+
+MODEL: dict[str, Any] = {
+    "version": "3",
+    "aliases": ["prod"],
+    "name": "finetune-2",
+    "run_id": "0f6c1d0c7d0b4a8b9d5c3a3f7a1e2b4c",
+    "experiment": "penpress",
+    "registered_at": "2026-11-23T09:00:00Z",
+    "promoted": {"at": "2026-11-23T09:05:00Z", "by": "ada@archive", "why": "two points better on incunabula"},
+    "overruled_gates": None,
+    "archived": None,
+    "metrics": _METRICS,
+    "parameters": {"strategy": "finetune", "seed": "20261123"},
+    "tags": {"origin": "run", "bundle_sha256": "3b968e28fe31c5c6237ddd4e77e324cb8818e1a5cf447875a465188d38164111"},
+}
+
+SERVED_MODEL: dict[str, Any] = {
+    "version": "3",
+    "name": "finetune-2",
+    "labels": ["handwritten", "printed"],
+    "input": {"height": 256, "width": 1024, "resize": "stretch"},
+    "graph": "model.int8.onnx",
+    "on_gpu": False,
+    "temperature": 1.03,
+    "review_threshold": 0.71,
+    "made_at": "2026-11-23T08:55:00+00:00",
+    "metrics": _METRICS,
+    "loaded_at": "2026-11-23T09:05:02Z",
+    "last_error": None,
+    "last_error_at": None,
+    "swaps": 2,
+    "failures": 0,
+}

@@ -14,7 +14,9 @@ import typer
 
 from inference.errors import BundleError
 from penpress import __version__
+from penpress.compare import compare
 from penpress.errors import Interrupted, PenpressError
+from registry.cli import Defaults
 from registry.cli import app as registry_commands
 from registry.errors import RegistryError
 from training.cli import data_commands, train
@@ -43,6 +45,7 @@ FormatName = Annotated[
 
 app.command()(train)
 app.add_typer(data_commands, name="data")
+registry_commands.command()(compare)
 app.add_typer(registry_commands, name="registry")
 
 
@@ -70,11 +73,12 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave.")
     ] = False,
 ) -> None:
-    pass
+    context.obj = Defaults(tracking_uri=lambda: _settings().mlflow_uri)
 
 
 @app.command()

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 MODEL_NAME = "penpress"
 PROD = "prod"
+PREVIOUS = "previous"
 CHECKSUM_TAG = "bundle_sha256"
-_ARTIFACT_FOLDER = "bundle"
+BUNDLE_FOLDER = "bundle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Catalog:
             for key, number in metrics.items():
                 self.client.log_metric(run_id, key, number)
             for file in (MANIFEST_NAME, *load_bundle(directory).manifest.files):
-                self.client.log_artifact(run_id, str(directory / file), _ARTIFACT_FOLDER)
+                self.client.log_artifact(run_id, str(directory / file), BUNDLE_FOLDER)
             self.client.set_terminated(run_id)
         return run_id
 
@@ -81,7 +82,7 @@ class Catalog:
         with speaking_mlflow():
             if not self.client.search_registered_models(f"name = '{MODEL_NAME}'"):
                 self.client.create_registered_model(MODEL_NAME)
-            source = f"{self.client.get_run(run_id).info.artifact_uri}/{_ARTIFACT_FOLDER}"
+            source = f"{self.client.get_run(run_id).info.artifact_uri}/{BUNDLE_FOLDER}"
             made = self.client.create_model_version(MODEL_NAME, source, run_id, tags={**(tags or {}), **checksum})
         return _as_version(made)
 
@@ -91,8 +92,14 @@ class Catalog:
         run_id = self.log_run(directory, name=manifest.name, parameters=parameters, metrics=flat_metrics(manifest))
         return self.register(run_id, directory, tags=tags)
 
+    def find(self, name: str) -> Version:
+        """The version with that number or alias. Raises `NoSuchVersion` or `NoSuchAlias`."""
+        return self.version(name) if name.isdecimal() else self.aliased(name)
+
     def version(self, number: str) -> Version:
         """One version. Raises `NoSuchVersion`."""
+        if not number.isdecimal():
+            raise NoSuchVersion(f"A version is a number, not {number!r}.")
         with speaking_mlflow():
             return _as_version(self.client.get_model_version(MODEL_NAME, number))
 
@@ -115,6 +122,15 @@ class Catalog:
                 raise NoSuchAlias(f"No version of {MODEL_NAME} has the alias {alias!r}.") from error
             raise
 
+    def aliases(self) -> dict[str, str]:
+        """The version number that each alias points to."""
+        try:
+            with speaking_mlflow():
+                found = self.client.get_registered_model(MODEL_NAME).aliases
+        except NoSuchVersion:  # nothing was ever registered
+            return {}
+        return {alias: str(number) for alias, number in found.items()}
+
     def set_alias(self, alias: str, number: str) -> None:
         """Point `alias` to a version, wherever it pointed before. Raises `NoSuchVersion`."""
         with speaking_mlflow():
@@ -125,14 +141,22 @@ class Catalog:
         with speaking_mlflow():
             self.client.set_model_version_tag(MODEL_NAME, number, key, value)
 
+    def delete_tag(self, number: str, key: str) -> None:
+        """Take a tag off a version that may have it."""
+        with speaking_mlflow():
+            self.client.delete_model_version_tag(MODEL_NAME, number, key)
+
     def download(self, number: str, destination: Path) -> None:
         """Fetch a version's bundle and verify it; `destination` must not exist yet and appears only when all is well.
 
         Raises `NoSuchVersion`, or a `BundleError` if what the registry keeps is damaged.
         """
+        self.fetch(self.version(number).source, destination)
+
+    def fetch(self, source: str, destination: Path) -> None:
+        """As `download`, for a bundle that lies at the address `source`."""
         from mlflow.artifacts import download_artifacts
 
-        source = self.version(number).source
         destination.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".download-", dir=destination.parent) as folder:
             with speaking_mlflow():

@@ -2,6 +2,11 @@
 
     RegistryError
       RegistryUnavailable  NoSuchVersion  NoSuchAlias  NoModel  WrongLabels
+      SelectionError
+        NoSuchExperiment  NoSuchRun  UnfitRun  NoFitRun
+      PromotionError
+        PromotionRefused  ReasonMissing  NoPrevious  InProduction
+      BundleFileInvalid  NotComparable  NoSample
 
 The docstring of a class is its message.
 """
@@ -32,3 +37,55 @@ class NoModel(RegistryError):
 
 class WrongLabels(RegistryError):
     """The model answers with other labels than this service keeps."""
+
+
+class SelectionError(RegistryError):
+    """No run could be selected."""
+
+
+class NoSuchExperiment(SelectionError):
+    """There is no experiment of that name."""
+
+
+class NoSuchRun(SelectionError):
+    """There is no run with that id."""
+
+
+class UnfitRun(SelectionError):
+    """That run cannot become a version of the model."""
+
+
+class NoFitRun(SelectionError):
+    """No run can become a version of the model."""
+
+
+class PromotionError(RegistryError):
+    """That version was not put into production."""
+
+
+class PromotionRefused(PromotionError):
+    """A gate speaks against that version."""
+
+
+class ReasonMissing(PromotionError):
+    """Overruling the gates needs a reason: say which by --reason."""
+
+
+class NoPrevious(PromotionError):
+    """There is no version to go back to: none has the alias previous."""
+
+
+class InProduction(PromotionError):
+    """The version in production cannot be archived; promote another one, which archives it."""
+
+
+class BundleFileInvalid(RegistryError):
+    """That is not a bundle file as `penpress registry export` writes them."""
+
+
+class NotComparable(RegistryError):
+    """These two models cannot be compared."""
+
+
+class NoSample(RegistryError):
+    """There are no images in that folder."""

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from penpress import cli
 from store.queue import task_names
@@ -39,10 +40,11 @@ def test_every_make_target_that_the_documents_name_exists() -> None:
 
 
 def test_every_command_that_the_documents_name_exists() -> None:
-    known = {command.callback.__name__ for command in cli.app.registered_commands if command.callback}
-    known |= {group.name for group in cli.app.registered_groups if group.name}
-    named = {name for path in MARKDOWN for name in re.findall(r"(?:^|`)penpress ([a-z]+)", path.read_text(), re.MULTILINE)}
-    assert {"up", "down", "classify", "jobs"} <= named <= known
+    known = {name: set(getattr(command, "commands", ())) for name, command in get_command(cli.app).commands.items()}
+    pattern = re.compile(r"(?:^ *|`|\$\()penpress ([a-z]+)(?: ([a-z]+))?", re.MULTILINE)
+    named = {words for path in MARKDOWN for words in pattern.findall(path.read_text())}
+    assert {"up", "down", "classify", "jobs"} <= {name for name, _ in named} <= set(known)
+    assert [f"{group} {name}" for group, name in named if known[group] and name and name not in known[group]] == []
 
 
 def test_every_benchmark_that_the_documents_name_exists() -> None:

@@ -28,6 +28,7 @@ def write_tiny_bundle(directory: Path, *, name: str = "tiny", review_threshold: 
         review_threshold=review_threshold,
         serve="model.onnx",
         files={"model.onnx": file_sha256(directory / "model.onnx")},
+        metrics={"test": {"accuracy": 1.0, "expected_calibration_error": 0.0}},
         created_at="2026-11-23T00:00:00+00:00",
     )
     (directory / "bundle.json").write_text(manifest.model_dump_json(indent=2))

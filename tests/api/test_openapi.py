@@ -78,6 +78,8 @@ def test_every_declared_reason_is_documented_and_every_documented_one_is_declare
         ("get", "/jobs/{job_id}", {(404, "not_found"), (422, "invalid_request"), (503, "database_unavailable")}),
         ("get", "/readyz", {(503, "not_ready")}),
         ("get", "/health", set()),
+        ("get", "/models", {(503, "registry_unavailable")}),
+        ("get", "/models/prod", {(503, "no_model")}),
     ],
 )
 def test_an_endpoint_documents_its_own_refusals(

@@ -3,13 +3,14 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from inference.bundle import Golden, InputSpec, Manifest, file_sha256
+from inference.bundle import DataNote, Golden, InputSpec, Manifest, file_sha256
 from tests.pictures import png
 
 MakeBundle = Callable[..., Path]
@@ -42,19 +43,23 @@ def _graph(bias: float) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
 
 
+def measured(**changes: float) -> dict[str, Any]:
+    """What a bundle states of its test split."""
+    return {"accuracy": 0.5, "expected_calibration_error": 0.0, "confusion_matrix": [[1, 1], [1, 1]], **changes}
+
+
+def data_note(fingerprint: str) -> DataNote:
+    """What a bundle says that was tested on the images of that fingerprint."""
+    return DataNote(name="lines", images={"test": 4}, fingerprints={"test": fingerprint})
+
+
 @pytest.fixture
 def make_bundle(tmp_path: Path) -> MakeBundle:
     """Write a bundle that calls a black image printed with the more confidence the greater `bias`; `golden` is what it claims
-    to answer to one.
+    to answer to one, and `changes` are those to its manifest.
     """
 
-    def make(
-        name: str = "tiny",
-        *,
-        bias: float = 0.0,
-        labels: tuple[str, str] = ("handwritten", "printed"),
-        golden: tuple[float, float] | None = None,
-    ) -> Path:
+    def make(name: str = "tiny", *, bias: float = 0.0, golden: tuple[float, float] | None = None, **changes: Any) -> Path:
         directory = tmp_path / "bundles" / name
         directory.mkdir(parents=True)
         onnx.save(_graph(bias), directory / "model.onnx")
@@ -62,16 +67,16 @@ def make_bundle(tmp_path: Path) -> MakeBundle:
         files = ("model.onnx", "golden.png") if golden else ("model.onnx",)
         manifest = Manifest(
             name=name,
-            labels=labels,
+            labels=("handwritten", "printed"),
             input=InputSpec(height=32, width=64),
             temperature=1.0,
             review_threshold=0.9,
             serve="model.onnx",
             files={file: file_sha256(directory / file) for file in files},
             golden=Golden(file="golden.png", probabilities=golden) if golden else None,
-            metrics={"test": {"accuracy": 0.5, "confusion_matrix": [[1, 1], [1, 1]]}},
+            metrics={"test": measured()},
             created_at="2026-11-23T00:00:00+00:00",
-        )
+        ).model_copy(update=changes)
         (directory / "bundle.json").write_text(json.dumps(manifest.model_dump(mode="json")))
         return directory
 

@@ -27,7 +27,7 @@ def test_a_registered_bundle_comes_back_as_it_was(tracking_uri: str, make_bundle
     assert version.tags["origin"] == "test"
     run = catalog.client.get_run(version.run_id)
     assert run.data.params == {"seed": "1"}
-    assert run.data.metrics == {"test.accuracy": 0.5}
+    assert run.data.metrics == {"test.accuracy": 0.5, "test.expected_calibration_error": 0.0}
 
 
 def test_artifacts_lie_beside_the_store(tracking_uri: str, make_bundle: MakeBundle, tmp_path: Path) -> None:
