@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MODEL_NAME = "penpress"
 PROD = "prod"
 CHECKSUM_TAG = "bundle_sha256"
-_ARTIFACT_FOLDER = "bundle"
+BUNDLE_FOLDER = "bundle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,7 @@ class Catalog:
                 self.client.log_param(run_id, key, value)
             for key, number in metrics.items():
                 self.client.log_metric(run_id, key, number)
-            for file in (MANIFEST_NAME, *load_bundle(directory).manifest.files):
-                self.client.log_artifact(run_id, str(directory / file), _ARTIFACT_FOLDER)
+            log_bundle(self.client, run_id, directory)
             self.client.set_terminated(run_id)
         return run_id
 
@@ -75,7 +74,7 @@ class Catalog:
         with speaking_mlflow():
             if not self.client.search_registered_models(f"name = '{MODEL_NAME}'"):
                 self.client.create_registered_model(MODEL_NAME)
-            source = f"{self.client.get_run(run_id).info.artifact_uri}/{_ARTIFACT_FOLDER}"
+            source = f"{self.client.get_run(run_id).info.artifact_uri}/{BUNDLE_FOLDER}"
             made = self.client.create_model_version(MODEL_NAME, source, run_id, tags={**(tags or {}), **checksum})
         return _as_version(made)
 
@@ -133,6 +132,12 @@ class Catalog:
                 fetched = download_artifacts(artifact_uri=source, dst_path=folder, tracking_uri=self.tracking_uri)
             load_bundle(Path(fetched))
             Path(fetched).rename(destination)
+
+
+def log_bundle(client: "MlflowClient", run_id: str, directory: Path) -> None:
+    """Make the bundle in `directory` the artifact of a run that `register` looks for. Raises a `BundleError`."""
+    for file in (MANIFEST_NAME, *load_bundle(directory).manifest.files):
+        client.log_artifact(run_id, str(directory / file), BUNDLE_FOLDER)
 
 
 def flat_metrics(manifest: Manifest) -> dict[str, float]:

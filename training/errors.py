@@ -5,6 +5,7 @@
         NoDataSet  DataSetInvalid  GroupInTwoSplits  PictureInTwoSplits  EmptySplit
       GateError
         ParityFailed
+      NoSuchRun
 
 The docstring of a class is its message.
 """
@@ -47,3 +48,7 @@ class GateError(TrainingError):
 
 class ParityFailed(GateError):
     """The exported graph does not compute what the network computes."""
+
+
+class NoSuchRun(TrainingError):
+    """The tracking server has no such run."""
