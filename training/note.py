@@ -52,7 +52,7 @@ def code_tags(found: Commit | None) -> dict[str, str]:
     """Which commit made the run, and whether files differed from it; nothing outside a checkout."""
     if found is None:
         return {}
-    return {"mlflow.source.git.commit": found.sha, "git.commit": found.sha, "git.dirty": str(found.dirty).lower()}
+    return {"mlflow.source.git.commit": found.sha, "git.dirty": str(found.dirty).lower()}
 
 
 def _data_tags(manifest: Manifest) -> dict[str, str]:
