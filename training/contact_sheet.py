@@ -13,7 +13,7 @@ from inference.bundle import Bundle
 from inference.cam import overlay
 from inference.classifier import Classifier
 from inference.preprocess import prepare
-from training.data import Sample, decoded
+from training.data import decoded
 from training.evaluate import Evaluation
 
 MOST_MISTAKES = 40
@@ -41,7 +41,7 @@ def worst_mistakes(bundle: Bundle, evaluation: Evaluation, *, most: int = MOST_M
     if not places:
         return []
     classifier = Classifier(bundle, device="cpu")
-    return [_examine(classifier, evaluation.samples[place], float(evaluation.confidence[place])) for place in places]
+    return [_examine(classifier, evaluation, place) for place in places]
 
 
 def contact_sheet(bundle: Bundle, evaluation: Evaluation, split: str, *, most: int = MOST_MISTAKES) -> Image.Image:
@@ -61,14 +61,15 @@ def contact_sheet(bundle: Bundle, evaluation: Evaluation, split: str, *, most: i
     return sheet
 
 
-def _examine(classifier: Classifier, sample: Sample, confidence: float) -> Mistake:
+def _examine(classifier: Classifier, evaluation: Evaluation, place: int) -> Mistake:
+    sample, answer = evaluation.samples[place], classifier.labels[evaluation.predicted[place]]
     page = decoded(sample.read(), classifier.spec)
     (verdict,) = classifier.classify([prepare(page, classifier.spec)])
     image = ImageOps.contain(page, (_CELL_WIDTH, _IMAGE_HEIGHT))
     return Mistake(
         image=image,
         overlaid=overlay(image, verdict.cam),
-        heading=f"{classifier.labels[sample.target]}, taken for {verdict.predicted_class} with {confidence:.4f}",
+        heading=f"{classifier.labels[sample.target]}, taken for {answer} with {evaluation.confidence[place]:.4f}",
         origin=f"{sample.name}  ({sample.source})" if sample.source else sample.name,
     )
 

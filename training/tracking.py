@@ -62,7 +62,9 @@ def tracked_run(
     else:
         _reopen(client, run_id)
     try:
-        yield RunLog(client, run_id)
+        log = RunLog(client, run_id)
+        yield log
+        log.flush()
     except Exception as error:
         with suppress(RegistryError), speaking_mlflow():  # what went wrong matters more than that it could not be noted
             client.set_tag(run_id, FAILURE_TAG, f"{error}" or type(error).__name__)
@@ -94,26 +96,31 @@ class RunLog:
         self._epochs[number] = {**self._epochs.get(number, {}), **metrics}
         self._unsent += _as_metrics({f"{EPOCH_PREFIX}{key}": value for key, value in metrics.items()}, step=number)
         try:
-            self._send()
+            self.flush()
         except RegistryUnavailable as error:
             _log.warning("The metrics of epoch %s will be logged later: %s", number, error)
+
+    def epochs(self) -> list[Mapping[str, float]]:
+        """What each epoch measured, in their order, those from before the run was resumed among them."""
+        return [self._epochs[number] for number in sorted(self._epochs)]
 
     def finish(self, outcome: Outcome) -> None:
         """Log everything that a finished training made. Raises `RegistryUnavailable`; may be called again then."""
         bundle = outcome.bundle
         self._unsent += _as_metrics(final_metrics(bundle.manifest), step=0)
-        self._send()
+        self.flush()
         with tempfile.TemporaryDirectory() as folder, speaking_mlflow():
             for key, value in describing_tags(bundle.manifest).items():
                 self._client.set_tag(self.run_id, key, value)
             if bundle.manifest.data is not None:
                 self._client.log_inputs(self.run_id, _data_inputs(bundle.manifest.data))
-            write_record(outcome, [self._epochs[number] for number in sorted(self._epochs)], Path(folder))
+            write_record(outcome, self.epochs(), Path(folder))
             self._client.log_artifacts(self.run_id, folder)
             log_bundle(self._client, self.run_id, bundle.directory)
             self._log_model(bundle, Path(folder))
 
-    def _send(self) -> None:
+    def flush(self) -> None:
+        """Send the metrics that are still kept here. Raises `RegistryUnavailable`."""
         with speaking_mlflow():
             while self._unsent:
                 self._client.log_batch(self.run_id, metrics=self._unsent[:_MOST_METRICS])
