@@ -24,6 +24,7 @@ MODEL_NAME = "penpress"
 PROD = "prod"
 CHECKSUM_TAG = "bundle_sha256"
 BUNDLE_FOLDER = "bundle"
+_TABLES = ("accuracy_by_source", "accuracy_by_century")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +142,18 @@ def log_bundle(client: "MlflowClient", run_id: str, directory: Path) -> None:
 
 
 def flat_metrics(manifest: Manifest) -> dict[str, float]:
-    """A manifest's metrics as MLflow takes them: `test.accuracy` and so on, numbers only."""
+    """A manifest's metrics as MLflow takes them: `test.accuracy` and so on, numbers only, and none by source or century.
+
+    MLflow's pages draw a chart for each metric: one for each source would bury the others.
+    """
     return dict(_flatten("", manifest.metrics))
 
 
 def _flatten(prefix: str, values: Mapping[str, Any]) -> list[tuple[str, float]]:
     found: list[tuple[str, float]] = []
     for key, value in values.items():
+        if key in _TABLES:
+            continue
         if isinstance(value, Mapping):
             found += _flatten(f"{prefix}{key}.", value)
         elif isinstance(value, int | float) and not isinstance(value, bool):

@@ -56,12 +56,16 @@ class Evaluation:
         """The metrics of the split as a bundle states them, by class, source and century too."""
         return summarise(self.probabilities, self.targets, labels, threshold) | {
             "accuracy_by_source": self.accuracy_by_source(),
-            "accuracy_by_century": accuracy_by(self.probabilities, self.targets, [sample.century for sample in self.samples]),
+            "accuracy_by_century": self.accuracy_by_century(),
         }
 
     def accuracy_by_source(self) -> dict[str, dict[str, float]]:
         """The accuracy on the images of each source, and their number."""
         return accuracy_by(self.probabilities, self.targets, [sample.source for sample in self.samples])
+
+    def accuracy_by_century(self) -> dict[str, dict[str, float]]:
+        """The same by century."""
+        return accuracy_by(self.probabilities, self.targets, [sample.century for sample in self.samples])
 
 
 def evaluate(directory: Path, samples: Sequence[Sample], *, processes: int, advance: Advance) -> Evaluation:

@@ -100,7 +100,7 @@ def brier_score(probabilities: FloatArray, targets: IntArray) -> float:
 
 def _averaged(predicted: IntArray, targets: IntArray, classes: int) -> dict[str, float]:
     """Precision, recall and F1, each class alike (macro) and by its number of images (weighted)."""
-    found = {}
+    found: dict[str, float] = {}
     for average in ("macro", "weighted"):
         scores = precision_recall_fscore_support(targets, predicted, labels=range(classes), average=average, zero_division=0.0)
         found |= {f"{average}_{name}": float(score) for name, score in zip(_SCORES, scores[:3], strict=True)}

@@ -2,6 +2,7 @@
 
     figures/            learning curves, and for each split that was measured a folder of figures
     predictions/        for each such split the probabilities of every image
+    accuracy/           for each such split the accuracy by source and by century
     samples/            for each split the images that were used
     environment/        packages, machine
     weights/            the network for torch
@@ -52,6 +53,8 @@ def write_record(outcome: Outcome, history: Sequence[Mapping[str, float]], direc
         _write_csv(directory / "samples" / f"{split}.csv", ("file", "label", "group", "source", "sha256"), rows)
     for split, evaluation in outcome.evaluations.items():
         _write_predictions(directory / "predictions" / f"{split}.csv", evaluation, labels)
+        _write_accuracy(directory / "accuracy" / f"{split}_by_source.csv", evaluation.accuracy_by_source())
+        _write_accuracy(directory / "accuracy" / f"{split}_by_century.csv", evaluation.accuracy_by_century())
         _write_figures(directory / "figures" / split, _figures(outcome, evaluation, split))
         contact_sheet(outcome.bundle, evaluation, split).save(directory / "figures" / split / "worst_mistakes.png")
     if history:
@@ -87,6 +90,11 @@ def _write_predictions(path: Path, evaluation: Evaluation, labels: Sequence[str]
         for sample, row in zip(evaluation.samples, evaluation.probabilities, strict=True)
     )
     _write_csv(path, ("file", "truth", *labels), rows)
+
+
+def _write_accuracy(path: Path, groups: Mapping[str, Mapping[str, float]]) -> None:
+    rows = ((name, str(found["images"]), f"{found['accuracy']:.4f}") for name, found in groups.items())
+    _write_csv(path, (path.stem.rpartition("_")[2], "images", "accuracy"), rows)
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

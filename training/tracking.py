@@ -6,8 +6,6 @@ the training: what it did not take is sent again with the next epoch, and at the
 
 import json
 import logging
-import posixpath
-import re
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -15,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inference.bundle import Bundle, DataNote, Manifest
+from inference.bundle import Bundle, DataNote
 from registry.catalog import BUNDLE_FOLDER, flat_metrics, log_bundle
 from registry.errors import NoSuchVersion, RegistryError, RegistryUnavailable
 from registry.tracking import EXPERIMENT_NAME, experiment_id, open_client, speaking_mlflow
@@ -33,9 +31,8 @@ EPOCH_PREFIX = "epoch/"
 """Heads the metrics of the epochs, which thereby never are the latest value of a final one, such as `validation.accuracy`."""
 FAILURE_TAG = "failure"
 _SOURCE_TAGS = {"mlflow.source.name": "penpress train", "mlflow.source.type": "LOCAL"}
-_GROUPED = ("accuracy_by_source", "accuracy_by_century")
 _MODELS_TAG = "mlflow.log-model.history"
-_MOST_METRICS, _LONGEST_NAME, _LONGEST_DIGEST = 500, 250, 36  # MLflow's limits, or well below
+_MOST_METRICS, _LONGEST_DIGEST = 500, 36  # MLflow's limits, or well below
 _log = logging.getLogger(__name__)
 
 
@@ -107,7 +104,7 @@ class RunLog:
     def finish(self, outcome: Outcome) -> None:
         """Log everything that a finished training made. Raises `RegistryUnavailable`; may be called again then."""
         bundle = outcome.bundle
-        self._unsent += _as_metrics(final_metrics(bundle.manifest), step=0)
+        self._unsent += _as_metrics(flat_metrics(bundle.manifest), step=0)
         self.flush()
         with tempfile.TemporaryDirectory() as folder, speaking_mlflow():
             for key, value in describing_tags(bundle.manifest).items():
@@ -132,23 +129,6 @@ class RunLog:
         model.save(folder / "MLmodel")
         self._client.log_artifact(self.run_id, str(folder / "MLmodel"), BUNDLE_FOLDER)
         self._client.set_tag(self.run_id, _MODELS_TAG, json.dumps([model.get_tags_dict()]))
-
-
-def final_metrics(manifest: Manifest) -> dict[str, float]:
-    """A manifest's metrics as `flat_metrics` names them, but the accuracies by source and by century as MLflow's pages group
-    them, by a slash: `test.accuracy_by_source/github.com:owner:repository`.
-    """
-    plain = {
-        split: {key: value for key, value in metrics.items() if key not in _GROUPED}
-        for split, metrics in manifest.metrics.items()
-    }
-    grouped = {
-        f"{split}.{group}/{name.replace('/', ':')}": found["accuracy"]
-        for split, metrics in manifest.metrics.items()
-        for group in _GROUPED
-        for name, found in metrics.get(group, {}).items()
-    }
-    return flat_metrics(manifest.model_copy(update={"metrics": plain})) | grouped
 
 
 def _start(client: "MlflowClient", experiment: str, name: str, parameters: Mapping[str, str], tags: Mapping[str, str]) -> str:
@@ -183,12 +163,7 @@ def _as_metrics(values: Mapping[str, float], *, step: int) -> list["Metric"]:
     from mlflow.entities import Metric
 
     now = round(time.time() * 1000)
-    return [Metric(_metric_name(key), value, now, step) for key, value in values.items()]
-
-
-def _metric_name(key: str) -> str:
-    """`key` as MLflow allows it: a source is part of some, and may be called anything."""
-    return posixpath.normpath(re.sub(r"[^/\w.\- :]", "_", key))[:_LONGEST_NAME]
+    return [Metric(key, value, now, step) for key, value in values.items()]
 
 
 def _data_inputs(data: DataNote) -> list["DatasetInput"]:
