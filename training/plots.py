@@ -29,7 +29,7 @@ _PIXELS_PER_INCH = 144
 _SIZE = (7.0, 5.0)
 _CORNER = 0.1
 _FEWEST_ANSWERS_DRAWN = 20
-_UNSURE = 0.9  # an accuracy below it would be cut off where all bars start at it
+_UNSURE = 0.9  # where the bars of accuracies start, if all of them are above
 
 
 def learning_curves(history: Sequence[Mapping[str, float]]) -> Figure:
@@ -173,7 +173,7 @@ def source_accuracy(evaluation: Evaluation, split: str) -> Figure:
     names = [f"{name.removeprefix('github.com/')}  ({found['images']:,})" for name, found in sources]
     values = np.array([found["accuracy"] for _, found in sources])
     mean = float((evaluation.predicted == evaluation.targets).mean())
-    start = 0.0 if values.min() < _UNSURE else np.floor(values.min() * 50) / 50 - 0.02
+    start = 0.0 if values.min() < _UNSURE else _UNSURE
     figure = _figure((9.0, 1.4 + 0.26 * len(names)))
     axes = _axes(figure)
     colours = [_INK if value < mean else _LIGHT for value in values]

@@ -1,5 +1,6 @@
 """Tiny data sets and networks."""
 
+import copy
 import hashlib
 import io
 from collections.abc import Callable, Iterator
@@ -111,11 +112,13 @@ def evaluation(make_data_set: MakeDataSet) -> Evaluation:
 
 @pytest.fixture(scope="session")
 def exported_model(random_model: ServingModel, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """A bundle with the random network's graph, without metrics."""
+    """A bundle without metrics, of a random network for which every place speaks somewhat for each class."""
+    model = copy.deepcopy(random_model)
+    model.set_head(torch.rand(2, FEATURES, generator=torch.Generator().manual_seed(0)), torch.zeros(2))
     directory = tmp_path_factory.mktemp("exported") / "tiny"
     directory.mkdir()
     spec = InputSpec(height=32, width=64)
-    export_graph(random_model, directory / FULL, spec)
+    export_graph(model, directory / FULL, spec)
     return write_manifest(
         directory,
         Manifest(
