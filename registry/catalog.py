@@ -25,6 +25,7 @@ PROD = "prod"
 PREVIOUS = "previous"
 CHECKSUM_TAG = "bundle_sha256"
 BUNDLE_FOLDER = "bundle"
+_TABLES = ("accuracy_by_source", "accuracy_by_century")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,7 @@ class Catalog:
                 self.client.log_param(run_id, key, value)
             for key, number in metrics.items():
                 self.client.log_metric(run_id, key, number)
-            for file in (MANIFEST_NAME, *load_bundle(directory).manifest.files):
-                self.client.log_artifact(run_id, str(directory / file), BUNDLE_FOLDER)
+            log_bundle(self.client, run_id, directory)
             self.client.set_terminated(run_id)
         return run_id
 
@@ -165,14 +165,25 @@ class Catalog:
             Path(fetched).rename(destination)
 
 
+def log_bundle(client: "MlflowClient", run_id: str, directory: Path) -> None:
+    """Make the bundle in `directory` the artifact of a run that `register` looks for. Raises a `BundleError`."""
+    for file in (MANIFEST_NAME, *load_bundle(directory).manifest.files):
+        client.log_artifact(run_id, str(directory / file), BUNDLE_FOLDER)
+
+
 def flat_metrics(manifest: Manifest) -> dict[str, float]:
-    """A manifest's metrics as MLflow takes them: `test.accuracy` and so on, numbers only."""
+    """A manifest's metrics as MLflow takes them: `test.accuracy` and so on, numbers only, and none by source or century.
+
+    MLflow's pages draw a chart for each metric: one for each source would bury the others.
+    """
     return dict(_flatten("", manifest.metrics))
 
 
 def _flatten(prefix: str, values: Mapping[str, Any]) -> list[tuple[str, float]]:
     found: list[tuple[str, float]] = []
     for key, value in values.items():
+        if key in _TABLES:
+            continue
         if isinstance(value, Mapping):
             found += _flatten(f"{prefix}{key}.", value)
         elif isinstance(value, int | float) and not isinstance(value, bool):

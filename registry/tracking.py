@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SQLITE_PREFIX = "sqlite:///"
 EXPERIMENT_NAME = "penpress"
 SCHEMA = Path(__file__).with_name("mlflow_schema.sql")
+_MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # its pages show runs and metrics, not chats
 _DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -117,7 +118,7 @@ def experiment_id(client: "MlflowClient", tracking_uri: str, name: str = EXPERIM
             return str(experiment.experiment_id)
         store = local_store(tracking_uri)
         location = (store.parent / "mlartifacts").as_uri() if store else None
-        return str(client.create_experiment(name, artifact_location=location))
+        return str(client.create_experiment(name, artifact_location=location, tags=_MODEL_TRAINING))
 
 
 @contextmanager

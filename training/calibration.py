@@ -1,5 +1,6 @@
 """Make confidences probabilities, and say below which a person should look. Both are decided on the validation split."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -43,15 +44,37 @@ def negative_log_likelihood(logits: FloatArray, targets: IntArray) -> float:
     return float((normaliser - logits[np.arange(len(targets)), targets]).mean())
 
 
-def review_threshold(probabilities: FloatArray, targets: IntArray, target_error: float) -> float:
-    """The lowest confidence at which what is not reviewed has at most `target_error` errors, from the risk-coverage curve
-    (Geifman and El-Yaniv 2017); 1 if no confidence is high enough.
+@dataclass(frozen=True, slots=True)
+class RiskCoverage:
+    """The risk-coverage curve (Geifman and El-Yaniv 2017): one point for each confidence that occurs, the highest first.
+
+    `coverage` is the share of the images that have at least this `confidence`, `risk` the share of errors among them.
     """
+
+    confidence: FloatArray
+    coverage: FloatArray
+    risk: FloatArray
+
+    @property
+    def area(self) -> float:
+        """The mean risk over all coverages, from the first answer to the last: 0 is perfect."""
+        widths = np.diff(self.coverage, prepend=0.0)
+        return float((widths * self.risk).sum())
+
+
+def risk_coverage(probabilities: FloatArray, targets: IntArray) -> RiskCoverage:
+    """What keeping only the surest answers would cost and give, for every number of them."""
     confidence = probabilities.max(axis=1)
     order = np.argsort(-confidence, kind="stable")
-    wrong = (probabilities.argmax(axis=1) != targets)[order]
-    risk = np.cumsum(wrong) / np.arange(1, len(wrong) + 1)
-    ranked = confidence[order]
+    wrong, ranked = (probabilities.argmax(axis=1) != targets)[order], confidence[order]
+    kept = np.arange(1, len(wrong) + 1)
     last_of_its_confidence = np.append(ranked[1:] < ranked[:-1], True)
-    allowed = np.flatnonzero((risk <= target_error) & last_of_its_confidence)
-    return float(ranked[allowed[-1]]) if allowed.size else 1.0
+    points = np.flatnonzero(last_of_its_confidence)
+    return RiskCoverage(ranked[points], (kept / len(wrong))[points], (np.cumsum(wrong) / kept)[points])
+
+
+def review_threshold(probabilities: FloatArray, targets: IntArray, target_error: float) -> float:
+    """The lowest confidence at which what is not reviewed has at most `target_error` errors; 1 if none is high enough."""
+    curve = risk_coverage(probabilities, targets)
+    allowed = np.flatnonzero(curve.risk <= target_error)
+    return float(curve.confidence[allowed[-1]]) if allowed.size else 1.0

@@ -4,7 +4,7 @@
       DataSetError
         NoDataSet  DataSetInvalid  GroupInTwoSplits  PictureInTwoSplits  EmptySplit
         SourceUnreadable  NothingImported  ImportUnlike  ImportRunning  TooFewDocuments
-      OtherRun  TooFewSources
+      OtherRun  NoSuchRun  TooFewSources
       GateError
         ParityFailed  CamMismatch  NoGoldenSample
 
@@ -85,3 +85,7 @@ class CamMismatch(GateError):
 
 class NoGoldenSample(GateError):
     """The exported graph answers no validation image rightly that could be its golden sample."""
+
+
+class NoSuchRun(TrainingError):
+    """The tracking server has no such run."""

@@ -7,7 +7,7 @@ import pytest
 from inference.bundle import load_bundle
 from inference.errors import ChecksumMismatch
 from registry.cache import manifest_sha256
-from registry.catalog import Catalog
+from registry.catalog import Catalog, flat_metrics
 from registry.errors import NoSuchAlias, NoSuchVersion, RegistryUnavailable
 from registry.promotion import ARCHIVED_AT_TAG, promote
 from tests.registry.conftest import MakeBundle
@@ -28,6 +28,13 @@ def test_a_registered_bundle_comes_back_as_it_was(tracking_uri: str, make_bundle
     run = catalog.client.get_run(version.run_id)
     assert run.data.params == {"seed": "1"}
     assert run.data.metrics == {"test.accuracy": 0.5, "test.expected_calibration_error": 0.0}
+
+
+def test_metrics_by_source_are_left_to_the_bundle(make_bundle: MakeBundle) -> None:
+    by_source = {"example.org/a": {"images": 3, "accuracy": 0.5}}
+    metrics = {"test": {"accuracy": 0.5, "by_class": {"printed": {"f1": 0.4}}, "accuracy_by_source": by_source}}
+    manifest = load_bundle(make_bundle()).manifest.model_copy(update={"metrics": metrics})
+    assert flat_metrics(manifest) == {"test.accuracy": 0.5, "test.by_class.printed.f1": 0.4}
 
 
 def test_artifacts_lie_beside_the_store(tracking_uri: str, make_bundle: MakeBundle, tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """Tiny data sets and networks."""
 
+import copy
 import hashlib
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from datasets import Dataset, DatasetDict, Features, Value
@@ -13,9 +15,15 @@ from datasets import Image as ImageColumn
 from PIL import Image, ImageDraw
 from torchvision.models import mobilenet_v2
 
+from inference.bundle import Bundle, InputSpec, Manifest
+from training.assemble import FULL, write_manifest
 from training.config import TrainingConfig
-from training.data import COLUMNS, SPLITS
+from training.data import COLUMNS, SPLITS, read_data_set
+from training.evaluate import Evaluation
+from training.export import export_graph
 from training.model import FEATURES, ServingModel
+
+LABELS = ("handwritten", "printed")
 
 MakeDataSet = Callable[..., Path]
 Row = dict[str, Any]
@@ -88,3 +96,39 @@ def make_config() -> Callable[..., TrainingConfig]:
         return TrainingConfig(data=data, height=32, width=64, processes=1, precision="no", calibration_images=4, **fields)  # type: ignore[arg-type]  # the test's own
 
     return make
+
+
+@pytest.fixture
+def evaluation(make_data_set: MakeDataSet) -> Evaluation:
+    """Answers to 24 samples, of which those at 5, 11 and 12 are wrong; the confidence rises from sample to sample."""
+    samples = read_data_set(make_data_set(images=12), LABELS)["test"]
+    confidence = np.linspace(0.6, 0.99, len(samples))
+    right = np.array([sample.target for sample in samples])
+    given = right.copy()
+    given[[5, 11, 12]] ^= 1
+    probabilities = np.where(np.eye(2)[given] == 1, confidence[:, None], 1 - confidence[:, None])
+    return Evaluation(samples, probabilities)
+
+
+@pytest.fixture(scope="session")
+def exported_model(random_model: ServingModel, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A bundle without metrics, of a random network for which every place speaks somewhat for each class."""
+    model = copy.deepcopy(random_model)
+    model.set_head(torch.rand(2, FEATURES, generator=torch.Generator().manual_seed(0)), torch.zeros(2))
+    directory = tmp_path_factory.mktemp("exported") / "tiny"
+    directory.mkdir()
+    spec = InputSpec(height=32, width=64)
+    export_graph(model, directory / FULL, spec)
+    return write_manifest(
+        directory,
+        Manifest(
+            name="tiny",
+            labels=LABELS,
+            input=spec,
+            temperature=1.0,
+            review_threshold=0.9,
+            serve=FULL,
+            files={},
+            created_at="2026-11-23T00:00:00+00:00",
+        ),
+    )
