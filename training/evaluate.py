@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import numpy.typing as npt
 
 from inference.bundle import load_bundle
 from inference.classifier import Classifier
-from training.data import Sample, prepared
+from inference.look import Look, measure
+from inference.preprocess import Prepared
+from training.data import Sample, decoded
 from training.progress import Advance
 
 FloatArray = npt.NDArray[np.float32]
@@ -20,17 +23,36 @@ IntArray = npt.NDArray[np.int64]
 _classifier: Classifier
 
 
-def served_probabilities(directory: Path, samples: Sequence[Sample], *, processes: int, advance: Advance) -> FloatArray:
-    """The probabilities (n x classes) that the bundle in `directory` gives; `advance` is told of each image done."""
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a bundle says of n images: `probabilities` (n x classes), the pages' `looks`, and `distances` (n), None if its graph
+    gives none.
+    """
+
+    probabilities: FloatArray
+    looks: Sequence[Look]
+    distances: FloatArray | None
+
+
+def served_answers(directory: Path, samples: Sequence[Sample], *, processes: int, advance: Advance) -> Served:
+    """What the bundle in `directory` says of `samples`; `advance` is told of each image done."""
     images = (sample.read() for sample in samples)
-    rows = []
+    rows, looks, distances = [], [], []
     # A spawned process has neither torch's threads nor onnxruntime's, which do not survive a fork.
     pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_load, initargs=(directory,))
     with pool:
-        for row in pool.map(_classify, images, chunksize=8):
+        for row, look, distance in pool.map(_classify, images, chunksize=8):
             rows.append(row)
+            looks.append(look)
+            distances.append(distance)
             advance(1)
-    return np.array(rows, dtype=np.float32)
+    known = None if None in distances else np.array(distances, dtype=np.float32)
+    return Served(np.array(rows, dtype=np.float32), looks, known)
+
+
+def served_probabilities(directory: Path, samples: Sequence[Sample], *, processes: int, advance: Advance) -> FloatArray:
+    """The probabilities (n x classes) alone."""
+    return served_answers(directory, samples, processes=processes, advance=advance).probabilities
 
 
 def targets_of(samples: Sequence[Sample]) -> IntArray:
@@ -43,6 +65,7 @@ def _load(directory: Path) -> None:
     _classifier = Classifier(load_bundle(directory), device="cpu")
 
 
-def _classify(data: bytes) -> list[float]:
-    (verdict,) = _classifier.classify([prepared(data, _classifier.spec)])
-    return list(verdict.probabilities.values())
+def _classify(data: bytes) -> tuple[list[float], Look, float | None]:
+    page = Prepared.of(decoded(data, _classifier.spec), _classifier.spec)
+    (verdict,) = _classifier.classify([page.pixels])
+    return list(verdict.probabilities.values()), measure(page), verdict.distance

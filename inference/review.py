@@ -1,0 +1,44 @@
+"""Why a person should look at a page. What the page shows comes first, the model's own doubt last: a model can be sure, and
+wrong, of something that it never saw the like of.
+"""
+
+from enum import StrEnum
+
+from inference.bundle import Envelope, Manifest
+from inference.classifier import Verdict
+from inference.look import Look, measure
+from inference.preprocess import Prepared
+
+
+class ReviewReason(StrEnum):
+    """The reasons, the first that holds is given; they are stable, and stand in result rows and API answers."""
+
+    BLANK = "blank"  # hardly anything stands out from the paper
+    UNUSUAL_SHAPE = "unusual_shape"  # higher or longer than lines are: a page, a single letter
+    CROWDED = "crowded"  # more goes on from top to bottom than in a line: several lines, a page, a picture
+    UNFAMILIAR = "unfamiliar"  # the network finds it far from everything that it was trained on
+    LOW_CONFIDENCE = "low_confidence"  # the probability of the predicted class is below the review threshold
+
+
+def review_reason(
+    page: Prepared, verdict: Verdict, manifest: Manifest, *, threshold: float | None = None
+) -> ReviewReason | None:
+    """Why a person should look at `page`; None if nobody needs to. `threshold` goes before the manifest's review threshold."""
+    strange = strangeness(measure(page), verdict.distance, manifest.envelope) if manifest.envelope else None
+    if strange is not None:
+        return strange
+    lowest = manifest.review_threshold if threshold is None else threshold
+    return ReviewReason.LOW_CONFIDENCE if verdict.confidence < lowest else None
+
+
+def strangeness(look: Look, distance: float | None, envelope: Envelope) -> ReviewReason | None:
+    """What sets a page apart from those that the model was made for; None if nothing does."""
+    if look.contrast < envelope.min_contrast:
+        return ReviewReason.BLANK
+    if not envelope.min_aspect_ratio <= look.aspect_ratio <= envelope.max_aspect_ratio:
+        return ReviewReason.UNUSUAL_SHAPE
+    if look.row_changes > envelope.max_row_changes:
+        return ReviewReason.CROWDED
+    if envelope.max_distance is not None and distance is not None and distance > envelope.max_distance:
+        return ReviewReason.UNFAMILIAR
+    return None
