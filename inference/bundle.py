@@ -36,8 +36,9 @@ class Golden(BaseModel):
 
 
 class Envelope(BaseModel):
-    """What pages the model was made for, by the measures of `inference.look`, and how far from its training images the graph
-    may find one; None if the graph does not tell. What lies outside needs a person's look.
+    """What pages the model was made for: by the measures of `inference.look`, by how much the parts of one may disagree (in
+    logits, see `inference.dissent`), and how far from the training images the graph may find it; None if it does not tell.
+    What lies outside needs a person's look.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +47,7 @@ class Envelope(BaseModel):
     max_aspect_ratio: float = Field(gt=0)
     min_contrast: float = Field(ge=0, le=255)
     max_row_changes: float = Field(gt=0)
+    max_dissent: float
     max_distance: float | None = Field(None, gt=0)
 
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from inference.bundle import Bundle, Manifest
+from inference.dissent import dissent
 from inference.preprocess import Pixels
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -47,14 +48,16 @@ class WrongGraph(ClassifierError):
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a model says of one image: `probabilities` in the order of the labels, and the winner's class activation map
-    (h x w, the share of each place in the logit before bias, not negative). `distance` says how far the image lies from those
-    that the model was made from; None where the graph does not know.
+    (h x w, the share of each place in the logit before bias, not negative). `dissent` says by how much a part of the image
+    prefers another class (in logits), `distance` how far it lies from what the model was made from; None where the graph does
+    not know.
     """
 
     predicted_class: str
     confidence: float
     probabilities: dict[str, float]
     cam: FloatArray
+    dissent: float
     distance: float | None
 
 
@@ -79,19 +82,21 @@ class Classifier:
         logits, cams, *rest = self._session.run(self._outputs, {self._input_name: np.stack(batch)})
         probabilities = softmax(logits / np.float32(self.bundle.manifest.temperature))
         distances = rest[0].tolist() if rest else [None] * len(batch)
-        return [self._read(*answer) for answer in zip(probabilities, cams, distances, strict=True)]
+        dissents = map(dissent, logits, cams)
+        return [self._read(*answer) for answer in zip(probabilities, cams, dissents, distances, strict=True)]
 
     def warm_up(self) -> None:
         """Run one blank image, so that the first real one does not pay for memory planning."""
         self.classify([np.zeros((self.spec.height, self.spec.width, 3), dtype=np.uint8)])
 
-    def _read(self, probabilities: FloatArray, cams: FloatArray, distance: float | None) -> Verdict:
+    def _read(self, probabilities: FloatArray, cams: FloatArray, dissent: float, distance: float | None) -> Verdict:
         winner = int(probabilities.argmax())
         return Verdict(
             predicted_class=self.labels[winner],
             confidence=float(probabilities[winner]),
             probabilities={label: float(p) for label, p in zip(self.labels, probabilities, strict=True)},
             cam=cams[winner],
+            dissent=dissent,
             distance=distance,
         )
 

@@ -45,9 +45,7 @@ def _prepare_page(document: Document, page: int, spec: InputSpec) -> Prepared | 
         return error
 
 
-def classify_pages(
-    classifier: Classifier, pages: list[PreparedPage], *, review_threshold: float | None = None
-) -> list[Answer]:
+def classify_pages(classifier: Classifier, pages: list[PreparedPage], *, review_threshold: float | None = None) -> list[Answer]:
     """Answer every page, in order; those that could be prepared are run through the model in one batch.
 
     `review_threshold` goes before that of the classifier's bundle.

@@ -17,6 +17,7 @@ class ReviewReason(StrEnum):
     UNUSUAL_SHAPE = "unusual_shape"  # higher or longer than lines are: a page, a single letter
     CROWDED = "crowded"  # more goes on from top to bottom than in a line: several lines, a page, a picture
     UNFAMILIAR = "unfamiliar"  # the network finds it far from everything that it was trained on
+    DIVIDED = "divided"  # a part of it speaks clearly for another class: half of it printed, half written
     LOW_CONFIDENCE = "low_confidence"  # the probability of the predicted class is below the review threshold
 
 
@@ -24,21 +25,27 @@ def review_reason(
     page: Prepared, verdict: Verdict, manifest: Manifest, *, threshold: float | None = None
 ) -> ReviewReason | None:
     """Why a person should look at `page`; None if nobody needs to. `threshold` goes before the manifest's review threshold."""
-    strange = strangeness(measure(page), verdict.distance, manifest.envelope) if manifest.envelope else None
-    if strange is not None:
-        return strange
+    if manifest.envelope:
+        strange = odd_look(measure(page), manifest.envelope) or odd_verdict(verdict, manifest.envelope)
+        if strange:
+            return strange
     lowest = manifest.review_threshold if threshold is None else threshold
     return ReviewReason.LOW_CONFIDENCE if verdict.confidence < lowest else None
 
 
-def strangeness(look: Look, distance: float | None, envelope: Envelope) -> ReviewReason | None:
-    """What sets a page apart from those that the model was made for; None if nothing does."""
+def odd_look(look: Look, envelope: Envelope) -> ReviewReason | None:
+    """What in its look sets a page apart from those that the model was made for; None if nothing does."""
     if look.contrast < envelope.min_contrast:
         return ReviewReason.BLANK
     if not envelope.min_aspect_ratio <= look.aspect_ratio <= envelope.max_aspect_ratio:
         return ReviewReason.UNUSUAL_SHAPE
     if look.row_changes > envelope.max_row_changes:
         return ReviewReason.CROWDED
-    if envelope.max_distance is not None and distance is not None and distance > envelope.max_distance:
-        return ReviewReason.UNFAMILIAR
     return None
+
+
+def odd_verdict(verdict: Verdict, envelope: Envelope) -> ReviewReason | None:
+    """What in the model's answer does, however sure it is; None if nothing does."""
+    if verdict.distance is not None and envelope.max_distance is not None and verdict.distance > envelope.max_distance:
+        return ReviewReason.UNFAMILIAR
+    return ReviewReason.DIVIDED if verdict.dissent > envelope.max_dissent else None

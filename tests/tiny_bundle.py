@@ -13,6 +13,8 @@ from inference.bundle import Envelope, InputSpec, Manifest, file_sha256
 
 HEIGHT, WIDTH = 64, 256
 REVIEW_THRESHOLD = 0.9
+ENVELOPE = Envelope(min_aspect_ratio=0.2, max_aspect_ratio=20, min_contrast=0, max_row_changes=10, max_dissent=50)
+"""Its pages may have one grey level, but not the shape of a ribbon."""
 _STRIDE = 32
 
 
@@ -21,7 +23,7 @@ def write_tiny_bundle(
     *,
     name: str = "tiny",
     review_threshold: float = REVIEW_THRESHOLD,
-    envelope: Envelope | None = None,
+    envelope: Envelope | None = ENVELOPE,
     distance: bool = False,
 ) -> Path:
     """Write a valid bundle into `directory` and return it; with `distance` lighter images lie farther away, from 0 to 1."""

@@ -14,6 +14,7 @@ import torch
 
 from inference.bundle import Envelope
 from inference.look import Look
+from training.evaluate import Served
 from training.model import Familiar
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -22,7 +23,8 @@ _DIRECTIONS = 64
 _SMALLEST_DEVIATION = 1e-6
 _TAIL = 0.001
 _ROOM = 1.25
-_DISTANT_SHARE = 0.003
+_DISTANT_SHARE = 0.0025
+_DIVIDED_SHARE = 0.002
 
 
 def fit_familiar(features: FloatArray, *, directions: int = _DIRECTIONS) -> Familiar:
@@ -40,18 +42,20 @@ def fit_familiar(features: FloatArray, *, directions: int = _DIRECTIONS) -> Fami
     return Familiar(*(torch.from_numpy(np.ascontiguousarray(part)).float() for part in parts))
 
 
-def fit_envelope(looks: Sequence[Look], distances: FloatArray | None) -> Envelope:
-    """Limits from the `looks` of training and validation images, and from the `distances` that the served graph gives for
-    validation images; None if it gives none.
+def fit_envelope(looks: Sequence[Look], validation: Served) -> Envelope:
+    """Limits from the `looks` of training images and from what the served graph says of the `validation` images.
 
-    Documents differ more than lines of one document do: of documents left out, limits at the thousandth flag more than that.
-    So they leave room of a quarter.
+    Documents differ more than the lines of one do: limits at the thousandth line flag more than that of documents left out,
+    and with room of a quarter less.
     """
-    aspects, contrasts, changes = np.array([(look.aspect_ratio, look.contrast, look.row_changes) for look in looks]).T
+    rows = [(look.aspect_ratio, look.contrast, look.row_changes) for look in (*looks, *validation.looks)]
+    distances = validation.distances
+    aspects, contrasts, changes = np.array(rows).T
     return Envelope(
         min_aspect_ratio=float(np.quantile(aspects, _TAIL)) / _ROOM,
         max_aspect_ratio=float(np.quantile(aspects, 1 - _TAIL)) * _ROOM,
         min_contrast=float(np.quantile(contrasts, _TAIL)) / _ROOM,
         max_row_changes=float(np.quantile(changes, 1 - _TAIL)) * _ROOM,
+        max_dissent=float(np.quantile(validation.dissents, 1 - _DIVIDED_SHARE)),
         max_distance=None if distances is None else float(np.quantile(distances, 1 - _DISTANT_SHARE)),
     )

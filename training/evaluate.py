@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.bundle import load_bundle
-from inference.classifier import Classifier
+from inference.classifier import Classifier, Verdict
 from inference.look import Look, measure
 from inference.preprocess import Prepared
 from training.data import Sample, decoded
@@ -25,29 +25,40 @@ _classifier: Classifier
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a bundle says of n images: `probabilities` (n x classes), the pages' `looks`, and `distances` (n), None if its graph
-    gives none.
+    """What a bundle says of n images: `probabilities` (n x classes), the pages' `looks`, `dissents` (n), and `distances` (n),
+    None if its graph gives none.
     """
 
     probabilities: FloatArray
     looks: Sequence[Look]
+    dissents: FloatArray
     distances: FloatArray | None
 
 
 def served_answers(directory: Path, samples: Sequence[Sample], *, processes: int, advance: Advance) -> Served:
     """What the bundle in `directory` says of `samples`; `advance` is told of each image done."""
     images = (sample.read() for sample in samples)
-    rows, looks, distances = [], [], []
+    verdicts: list[Verdict] = []
+    looks: list[Look] = []
     # A spawned process has neither torch's threads nor onnxruntime's, which do not survive a fork.
     pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_load, initargs=(directory,))
     with pool:
-        for row, look, distance in pool.map(_classify, images, chunksize=8):
-            rows.append(row)
+        for verdict, look in pool.map(_classify, images, chunksize=8):
+            verdicts.append(verdict)
             looks.append(look)
-            distances.append(distance)
             advance(1)
-    known = None if None in distances else np.array(distances, dtype=np.float32)
-    return Served(np.array(rows, dtype=np.float32), looks, known)
+    return served(verdicts, looks)
+
+
+def served(verdicts: Sequence[Verdict], looks: Sequence[Look]) -> Served:
+    """The answers to n images, as columns."""
+    distances = [verdict.distance for verdict in verdicts if verdict.distance is not None]
+    return Served(
+        probabilities=np.array([list(verdict.probabilities.values()) for verdict in verdicts], dtype=np.float32),
+        looks=looks,
+        dissents=np.array([verdict.dissent for verdict in verdicts], dtype=np.float32),
+        distances=np.array(distances, dtype=np.float32) if distances else None,
+    )
 
 
 def served_probabilities(directory: Path, samples: Sequence[Sample], *, processes: int, advance: Advance) -> FloatArray:
@@ -65,7 +76,7 @@ def _load(directory: Path) -> None:
     _classifier = Classifier(load_bundle(directory), device="cpu")
 
 
-def _classify(data: bytes) -> tuple[list[float], Look, float | None]:
+def _classify(data: bytes) -> tuple[Verdict, Look]:
     page = Prepared.of(decoded(data, _classifier.spec), _classifier.spec)
     (verdict,) = _classifier.classify([page.pixels])
-    return list(verdict.probabilities.values()), measure(page), verdict.distance
+    return verdict, measure(page)

@@ -1,7 +1,7 @@
 """Write the network as ONNX graphs: full precision, and 8-bit integers for processors.
 
-Both take uint8 pixels (n x height x width x 3) and give `logits`, `cam` and, where the model knows what is familiar, `distance`;
-both hold their weights inside.
+Both take uint8 pixels (n x height x width x 3) and give `logits`, `cam` and, where the model knows what is familiar,
+`distance`; both hold their weights inside.
 """
 
 import tempfile

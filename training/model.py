@@ -11,13 +11,13 @@ from typing import cast
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn import functional
 from torchvision.models import MobileNet_V2_Weights, MobileNetV2, mobilenet_v2
 
 FEATURES = 1280
 _MEAN = (0.485, 0.456, 0.406)
 _STANDARD_DEVIATION = (0.229, 0.224, 0.225)
 _WHITE = 255.0
+_SHORTEST = 1e-6
 
 
 def load_imagenet_network(weights: Path | None) -> MobileNetV2:
@@ -46,7 +46,9 @@ class Familiar(nn.Module):
 
     def forward(self, pooled: Tensor) -> Tensor:
         """The distance (n) of pooled features (n x 1280) from that space: the root of what its directions leave unexplained."""
-        standardised = (functional.normalize(pooled) - self.mean) / self.deviation
+        # Written out: onnxruntime, which quantises the graph, cannot infer the shape of a norm.
+        length = pooled.square().sum(dim=1, keepdim=True).sqrt()
+        standardised = (pooled / (length + _SHORTEST) - self.mean) / self.deviation
         explained = standardised @ self.directions.T
         unexplained = standardised.square().sum(dim=1) - explained.square().sum(dim=1)
         return unexplained.clamp_min(0).sqrt()

@@ -6,7 +6,7 @@ from inference.errors import EmptyFile, ImageError, NotAnImage, TooManyPages, Tr
 from inference.images import ImageLimits
 from inference.items import PreparedPage, classify_pages, prepare_pages
 from inference.preprocess import Pixels, Prepared
-from tests.pictures import DARK, LIGHT, encoded, picture, png
+from tests.pictures import DARK, GREY, LIGHT, RIBBON, encoded, picture, png
 from tests.tiny_bundle import HEIGHT, WIDTH
 
 LIMITS = ImageLimits()
@@ -53,6 +53,16 @@ def test_good_pages_keep_their_own_verdicts_between_bad_ones(tiny_classifier: Cl
     assert [answer.page for answer in answers] == [0, 1, 2, 3, 4]
     classes = [a.result.predicted_class if isinstance(a.result, Verdict) else None for a in answers]
     assert classes == [None, "printed", None, "handwritten", None]
+
+
+def test_each_page_is_told_why_a_person_should_look(tiny_classifier: Classifier) -> None:
+    sizes = [(120, 40), RIBBON, (120, 40)]
+    pages = [prepared(tiny_classifier, png(level, size=size))[0] for level, size in zip((DARK, DARK, GREY), sizes, strict=True)]
+    pages.insert(1, PreparedPage(1, EmptyFile()))
+    reasons = [None, None, "unusual_shape", "low_confidence"]
+    assert [answer.review for answer in classify_pages(tiny_classifier, pages)] == reasons
+    lenient = classify_pages(tiny_classifier, pages, review_threshold=0.0)
+    assert [answer.review for answer in lenient] == [None, None, "unusual_shape", None]
 
 
 def test_bad_pages_alone_do_not_run_the_model(tiny_classifier: Classifier) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,16 +8,19 @@ from inference.bundle import Envelope, InputSpec, Manifest
 from inference.classifier import Verdict
 from inference.look import Look
 from inference.preprocess import Prepared
-from inference.review import ReviewReason, review_reason, strangeness
+from inference.review import ReviewReason, odd_look, odd_verdict, review_reason
 
-ENVELOPE = Envelope(min_aspect_ratio=1.2, max_aspect_ratio=30, min_contrast=40, max_row_changes=0.1, max_distance=2.0)
+ENVELOPE = Envelope(
+    min_aspect_ratio=1.2, max_aspect_ratio=30, min_contrast=40, max_row_changes=0.1, max_dissent=4.0, max_distance=2.0
+)
 LINE = Look(aspect_ratio=8, contrast=150, row_changes=0.05)
 THRESHOLD = 0.9
 
 
-def verdict(confidence: float = 0.99, distance: float | None = 1.0) -> Verdict:
+def verdict(confidence: float = 0.99, *, dissent: float = -3.0, distance: float | None = 1.0) -> Verdict:
     probabilities = {"handwritten": confidence, "printed": 1 - confidence}
-    return Verdict("handwritten", confidence, probabilities, np.zeros((8, 32), dtype=np.float32), distance)
+    cam = np.zeros((8, 32), dtype=np.float32)
+    return Verdict("handwritten", confidence, probabilities, cam, dissent, distance)
 
 
 def manifest(envelope: Envelope | None = ENVELOPE) -> Manifest:
@@ -41,35 +45,47 @@ def page(*, level: int = 255, width: int = 800) -> Prepared:
 
 
 @pytest.mark.parametrize(
-    ("look", "distance", "reason"),
+    ("look", "reason"),
     [
-        ({}, 1.0, None),
-        ({}, None, None),
-        ({"contrast": 40.0, "row_changes": 0.1, "aspect_ratio": 30.0}, 2.0, None),
-        ({"contrast": 39.9}, 1.0, ReviewReason.BLANK),
-        ({"aspect_ratio": 1.19}, 1.0, ReviewReason.UNUSUAL_SHAPE),
-        ({"aspect_ratio": 30.1}, 1.0, ReviewReason.UNUSUAL_SHAPE),
-        ({"row_changes": 0.11}, 1.0, ReviewReason.CROWDED),
-        ({}, 2.1, ReviewReason.UNFAMILIAR),
-        ({"contrast": 0.0, "aspect_ratio": 0.5, "row_changes": 1.0}, 9.0, ReviewReason.BLANK),
-        ({"aspect_ratio": 0.5, "row_changes": 1.0}, 9.0, ReviewReason.UNUSUAL_SHAPE),
+        ({}, None),
+        ({"contrast": 40.0, "row_changes": 0.1, "aspect_ratio": 30.0}, None),
+        ({"contrast": 39.9}, ReviewReason.BLANK),
+        ({"aspect_ratio": 1.19}, ReviewReason.UNUSUAL_SHAPE),
+        ({"aspect_ratio": 30.1}, ReviewReason.UNUSUAL_SHAPE),
+        ({"row_changes": 0.11}, ReviewReason.CROWDED),
+        ({"contrast": 0.0, "aspect_ratio": 0.5, "row_changes": 1.0}, ReviewReason.BLANK),
+        ({"aspect_ratio": 0.5, "row_changes": 1.0}, ReviewReason.UNUSUAL_SHAPE),
     ],
 )
-def test_what_lies_outside_the_envelope_is_strange(
-    look: dict[str, Any], distance: float | None, reason: ReviewReason | None
-) -> None:
-    values = {"aspect_ratio": LINE.aspect_ratio, "contrast": LINE.contrast, "row_changes": LINE.row_changes}
-    assert strangeness(Look(**values | look), distance, ENVELOPE) == reason
+def test_a_page_that_looks_unlike_a_line_is_odd(look: dict[str, float], reason: ReviewReason | None) -> None:
+    assert odd_look(replace(LINE, **look), ENVELOPE) == reason
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ({}, None),
+        ({"distance": None}, None),
+        ({"dissent": 4.0, "distance": 2.0}, None),
+        ({"distance": 2.1}, ReviewReason.UNFAMILIAR),
+        ({"dissent": 4.1}, ReviewReason.DIVIDED),
+        ({"dissent": 4.1, "distance": None}, ReviewReason.DIVIDED),
+        ({"dissent": 9.0, "distance": 9.0}, ReviewReason.UNFAMILIAR),
+    ],
+)
+def test_an_image_that_is_far_or_divided_is_odd(answer: dict[str, Any], reason: ReviewReason | None) -> None:
+    assert odd_verdict(verdict(**answer), ENVELOPE) == reason
 
 
 def test_without_a_limit_no_distance_is_too_far() -> None:
-    assert strangeness(LINE, 1e9, ENVELOPE.model_copy(update={"max_distance": None})) is None
+    assert odd_verdict(verdict(distance=1e9), ENVELOPE.model_copy(update={"max_distance": None})) is None
 
 
 def test_a_strange_page_needs_review_however_sure_the_model_is() -> None:
     assert review_reason(page(level=30), verdict(1.0), manifest()) == "blank"
     assert review_reason(page(width=80), verdict(1.0), manifest()) == "unusual_shape"
     assert review_reason(page(), verdict(1.0, distance=3.0), manifest()) == "unfamiliar"
+    assert review_reason(page(), verdict(1.0, dissent=5.0), manifest()) == "divided"
     assert review_reason(page(), verdict(1.0), manifest()) is None
 
 
