@@ -23,7 +23,8 @@ from inference import cam
 from inference.classifier import Verdict
 from inference.errors import ImageError
 from inference.images import open_document
-from inference.preprocess import prepare
+from inference.preprocess import Prepared
+from inference.review import ReviewReason, review_reason
 from registry.current import LoadedModel
 from registry.errors import NoModel
 from store import predictions
@@ -111,6 +112,7 @@ class _Classified:
     upload: Upload
     model: LoadedModel
     verdict: Verdict
+    review: ReviewReason | None
     pages: int
     stored: Future[None]
 
@@ -122,18 +124,20 @@ def _classify(services: Services, model: LoadedModel, file: UploadFile) -> _Clas
     upload = Upload(id=new_id(), position=0, name=name, is_archive=False, blob_key=new_key(), size_bytes=len(data))
     spec = model.classifier.spec
     with open_document(data, services.limits) as document:
-        pixels = prepare(document.page(1, at_least=(spec.width, spec.height)), spec)
+        page = Prepared.of(document.page(1, at_least=(spec.width, spec.height)), spec)
         pages = document.page_count
     stored = services.writers.submit(services.blobs.write, upload.blob_key, data)
     with _discarded_on_failure(services, upload, stored):
-        verdict = model.classifier.classify([pixels])[0]
-    return _Classified(upload, model, verdict, pages, stored)
+        verdict = model.classifier.classify([page.pixels])[0]
+        manifest, threshold = model.classifier.bundle.manifest, services.settings.review_threshold
+        review = review_reason(page, verdict, manifest, threshold=threshold)
+    return _Classified(upload, model, verdict, review, pages, stored)
 
 
 def _finish(services: Services, work: _Classified) -> PredictAnswer:
     """Write the row once the image is durable."""
     with _discarded_on_failure(services, work.upload, work.stored):
-        row = _make_row(services, work)
+        row = _make_row(work)
         work.stored.result()
         prediction_id = _write(services, work, row)
     return PredictAnswer(
@@ -145,6 +149,7 @@ def _finish(services: Services, work: _Classified) -> PredictAnswer:
         id=prediction_id,
         probabilities=work.verdict.probabilities,
         needs_review=row.needs_review,
+        reason=row.reason,
         pages=work.pages,
         links=_links(prediction_id, row),
     )
@@ -161,15 +166,14 @@ def _discarded_on_failure(services: Services, upload: Upload, stored: Future[Non
         raise
 
 
-def _make_row(services: Services, work: _Classified) -> NewPrediction:
-    threshold = services.settings.review_threshold
+def _make_row(work: _Classified) -> NewPrediction:
     return predictions.succeeded(
         Item(ordinal=0, upload_id=work.upload.id, member_index=None, file=work.upload.name),
         page=1,
         predicted_class=work.verdict.predicted_class,
         confidence=work.verdict.confidence,
         probabilities=work.verdict.probabilities,
-        review_threshold=work.model.classifier.bundle.manifest.review_threshold if threshold is None else threshold,
+        review=work.review,
         cam=cam.pack(work.verdict.cam),
         gradcam=GradcamPolicy.REVIEW,
     )

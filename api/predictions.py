@@ -73,7 +73,7 @@ def _draw_page(services: Services, prediction_id: UUID) -> Response:
     responses=_image_response("image/png") | problems(*_PAGE_ERRORS, NoGradcam, PackedCamError),
 )
 async def get_gradcam(prediction_id: UUID, services: ServicesDep) -> Response:
-    """Bright is what spoke for the predicted class. There is one where the job kept it: by default, where confidence is low."""
+    """Bright is what spoke for the predicted class. There is one where the job kept it: by default where review is needed."""
     return await run_sync(_draw_gradcam, services, prediction_id, limiter=services.image_slots)
 
 

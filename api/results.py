@@ -65,7 +65,11 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
             "application/x-ndjson": {
                 "example": '{"file": "box-17/0042.jpg", "page": 1, "predicted_class": "handwritten", "confidence": 0.9981}\n'
             },
-            "text/csv": {"example": csv_header() + '"box-17/0042.jpg",1,"handwritten",0.9981,0.9981,0.0019,"3","succeeded",\n'},
+            "text/csv": {
+                "example": csv_header()
+                + '"box-17/0042.jpg",1,"handwritten",0.9981,0.9981,0.0019,"3","succeeded",\n'
+                + '"box-17/0043.jpg",1,"printed",0.9712,0.0288,0.9712,"3","succeeded","crowded"\n'
+            },
         }
     },
     **problems(NotFound, InvalidRequest, BadCursor, OperationalError),

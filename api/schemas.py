@@ -7,10 +7,12 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.examples import JOB, JOB_ID, PREDICTION, PREDICTION_ID
+from inference.review import ReviewReason
 from store.models import FINISHED_STATES, ItemStatus, Job, JobState, Prediction
 
 PredictedClass = Literal["handwritten", "printed"]
 Probability = Annotated[float, Field(ge=0, le=1)]
+_REVIEW_REASONS = f"Why a person should look: {', '.join(ReviewReason)}; null if nobody needs to."
 
 
 def _example(**values: Any) -> ConfigDict:
@@ -125,7 +127,7 @@ class PredictionView(BaseModel):
     probabilities: dict[str, float] | None
     needs_review: bool
     model_version: str | None
-    reason: str | None
+    reason: str | None = Field(description=f"Why there is no class. Where there is one: {_REVIEW_REASONS}")
     detail: str | None
     created_at: datetime
     links: dict[str, str]
@@ -188,6 +190,7 @@ class PredictAnswer(BaseModel):
         id=PREDICTION_ID,
         probabilities={"handwritten": 0.9981, "printed": 0.0019},
         needs_review=False,
+        reason=None,
         pages=1,
         links={"self": f"/predictions/{PREDICTION_ID}", "image": f"/predictions/{PREDICTION_ID}/image"},
     )
@@ -200,6 +203,7 @@ class PredictAnswer(BaseModel):
     id: UUID
     probabilities: dict[str, float]
     needs_review: bool
+    reason: str | None = Field(description=_REVIEW_REASONS)
     pages: int = Field(description="Pages of the document; the answer is for the first. Send documents to /jobs for all.")
     links: dict[str, str]
 

@@ -1,7 +1,7 @@
 """A model on disk: a folder with `bundle.json` and the ONNX graphs that it names, nothing pickled.
 
 The manifest carries everything that serving must do as training did: labels, input size and resize rule, the temperature
-that makes confidences probabilities, and the threshold below which a person should look.
+that makes confidences probabilities, the threshold below which a person should look, and the pages it was made for.
 """
 
 import hashlib
@@ -36,6 +36,22 @@ class Golden(BaseModel):
     probabilities: tuple[float, ...]
 
 
+class Envelope(BaseModel):
+    """What pages the model was made for: by the measures of `inference.look`, by how much the parts of one may disagree (in
+    logits, see `inference.dissent`), and how far from the training images the graph may find it; None if it does not tell.
+    What lies outside needs a person's look.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_aspect_ratio: float = Field(ge=0)
+    max_aspect_ratio: float = Field(gt=0)
+    min_contrast: float = Field(ge=0, le=255)
+    max_row_changes: float = Field(gt=0)
+    max_dissent: float
+    max_distance: float | None = Field(None, gt=0)
+
+
 class DataNote(BaseModel):
     """What the model was made from: for each split how many images it has, and the fingerprint of what it holds."""
 
@@ -59,6 +75,7 @@ class Manifest(BaseModel):
     review_threshold: float = Field(ge=0, le=1)
     serve: str
     files: dict[str, str]
+    envelope: Envelope | None = None
     golden: Golden | None = None
     data: DataNote | None = None
     metrics: dict[str, Any] = {}

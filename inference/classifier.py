@@ -19,6 +19,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from inference.bundle import Bundle, Manifest
+from inference.dissent import dissent
 from inference.preprocess import Pixels
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -28,6 +29,7 @@ _CUDA = "CUDAExecutionProvider"
 _CPU = "CPUExecutionProvider"
 _FULL_PRECISION_GRAPH = "model.onnx"
 _OUT_OF_MEMORY = ("bad_alloc", "failed to allocate memory", "out of memory")
+_OUTPUTS = ("logits", "cam", "distance")
 
 
 class ClassifierError(Exception):
@@ -52,13 +54,17 @@ class OutOfMemory(ClassifierError):
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a model says of one image: `probabilities` in the order of the labels, and the winner's class activation map
-    (h x w, the share of each place in the logit before bias, not negative).
+    (h x w, the share of each place in the logit before bias, not negative). `dissent` says by how much a part of the image
+    prefers another class (in logits), `distance` how far it lies from what the model was made from; None where the graph does
+    not know.
     """
 
     predicted_class: str
     confidence: float
     probabilities: dict[str, float]
     cam: FloatArray
+    dissent: float
+    distance: float | None
 
 
 class Classifier:
@@ -72,15 +78,19 @@ class Classifier:
         self._session = _open_session(bundle, device, threads)
         self.on_gpu = _runs_on_gpu(self._session)
         self._input_name = _check_graph(self._session, bundle.manifest)
+        given = {output.name for output in self._session.get_outputs()}
+        self._outputs = [name for name in _OUTPUTS if name in given]
 
     def classify(self, batch: Sequence[Pixels]) -> list[Verdict]:
         """Classify prepared images, each height x width x 3 as `spec` says. Raises `OutOfMemory`."""
         if not batch:
             return []
         with _noticing_memory():
-            logits, cams = self._session.run(["logits", "cam"], {self._input_name: np.stack(batch)})
+            logits, cams, *rest = self._session.run(self._outputs, {self._input_name: np.stack(batch)})
         probabilities = softmax(logits / np.float32(self.bundle.manifest.temperature))
-        return [self._read(row, cam) for row, cam in zip(probabilities, cams, strict=True)]
+        distances = rest[0].tolist() if rest else [None] * len(batch)
+        dissents = map(dissent, logits, cams)
+        return [self._read(*answer) for answer in zip(probabilities, cams, dissents, distances, strict=True)]
 
     def warm_up(self) -> None:
         """Run one blank image, so that the first real one does not pay for memory planning. Raises a `ClassifierError`."""
@@ -91,13 +101,15 @@ class Classifier:
         except Exception as error:  # whatever it is, this model cannot be run here
             raise ClassifierError(f"{ClassifierError.__doc__} {error}") from error
 
-    def _read(self, probabilities: FloatArray, cams: FloatArray) -> Verdict:
+    def _read(self, probabilities: FloatArray, cams: FloatArray, dissent: float, distance: float | None) -> Verdict:
         winner = int(probabilities.argmax())
         return Verdict(
             predicted_class=self.labels[winner],
             confidence=float(probabilities[winner]),
             probabilities={label: float(p) for label, p in zip(self.labels, probabilities, strict=True)},
             cam=cams[winner],
+            dissent=dissent,
+            distance=distance,
         )
 
 
@@ -169,12 +181,18 @@ def _check_graph(session: ort.InferenceSession, manifest: Manifest) -> str:
         and _agree(inputs[0].shape, ["n", manifest.input.height, manifest.input.width, 3])
         and _agree(outputs.get("logits", []), ["n", len(manifest.labels)])
         and _agree(outputs.get("cam", []), ["n", len(manifest.labels), "h", "w"])
+        and _agree(outputs.get("distance", ["n"]), ["n"])
+        and ("distance" in outputs or not _limits_distance(manifest))
     )
     if not fits:
         raise WrongGraph(
             f"The graph takes {[(i.type, i.shape) for i in inputs]} and gives {outputs}; its manifest says otherwise."
         )
     return str(inputs[0].name)
+
+
+def _limits_distance(manifest: Manifest) -> bool:
+    return manifest.envelope is not None and manifest.envelope.max_distance is not None
 
 
 def _agree(found: Sequence[int | str], wanted: Sequence[int | str]) -> bool:

@@ -7,7 +7,8 @@ from inference.bundle import InputSpec
 from inference.classifier import Classifier, Verdict
 from inference.errors import ImageError
 from inference.images import Document, ImageLimits, open_document
-from inference.preprocess import Pixels, prepare
+from inference.preprocess import Prepared
+from inference.review import ReviewReason, review_reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,15 +16,16 @@ class PreparedPage:
     """A page on its way to the model, or the reason why it cannot go there."""
 
     page: int
-    result: Pixels | ImageError
+    result: Prepared | ImageError
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of a page."""
+    """What became of a page, and why a person should look at it; None if nobody needs to, or if it has no verdict."""
 
     page: int
     result: Verdict | ImageError
+    review: ReviewReason | None = None
 
 
 def prepare_pages(data: bytes, limits: ImageLimits, spec: InputSpec) -> Iterator[PreparedPage]:
@@ -36,14 +38,25 @@ def prepare_pages(data: bytes, limits: ImageLimits, spec: InputSpec) -> Iterator
         yield PreparedPage(1, error)
 
 
-def _prepare_page(document: Document, page: int, spec: InputSpec) -> Pixels | ImageError:
+def _prepare_page(document: Document, page: int, spec: InputSpec) -> Prepared | ImageError:
     try:
-        return prepare(document.page(page, at_least=(spec.width, spec.height)), spec)
+        return Prepared.of(document.page(page, at_least=(spec.width, spec.height)), spec)
     except ImageError as error:
         return error
 
 
-def classify_pages(classifier: Classifier, pages: list[PreparedPage]) -> list[Answer]:
-    """Answer every page, in order; those that could be prepared are run through the model in one batch."""
-    verdicts = iter(classifier.classify([p.result for p in pages if not isinstance(p.result, ImageError)]))
-    return [Answer(p.page, p.result if isinstance(p.result, ImageError) else next(verdicts)) for p in pages]
+def classify_pages(classifier: Classifier, pages: list[PreparedPage], *, review_threshold: float | None = None) -> list[Answer]:
+    """Answer every page, in order; those that could be prepared are run through the model in one batch.
+
+    `review_threshold` goes before that of the classifier's bundle.
+    """
+    verdicts = iter(classifier.classify([p.result.pixels for p in pages if not isinstance(p.result, ImageError)]))
+    manifest = classifier.bundle.manifest
+
+    def answer(page: int, result: Prepared | ImageError) -> Answer:
+        if isinstance(result, ImageError):
+            return Answer(page, result)
+        verdict = next(verdicts)
+        return Answer(page, verdict, review_reason(result, verdict, manifest, threshold=review_threshold))
+
+    return [answer(p.page, p.result) for p in pages]

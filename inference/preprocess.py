@@ -1,5 +1,7 @@
 """Bring a page to the pixels that a model takes. Training, validation and serving all pass through here."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -8,6 +10,20 @@ from inference.bundle import InputSpec
 
 Pixels = npt.NDArray[np.uint8]
 """One prepared image, height x width x 3, RGB, 0 to 255."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The pixels of a page, and the width and height in pixels that it had before: stretched, all pages have one shape."""
+
+    pixels: Pixels
+    width: int
+    height: int
+
+    @classmethod
+    def of(cls, image: Image.Image, spec: InputSpec) -> "Prepared":
+        """`image` (RGB), prepared."""
+        return cls(prepare(image, spec), *image.size)
 
 
 def prepare(image: Image.Image, spec: InputSpec) -> Pixels:

@@ -31,11 +31,10 @@ def find_model(settings: Settings) -> LocalModel:
         bundle_in_use = bundle or load_bundle(STARTER)
     except BundleError as error:
         raise NoModel(f"There is no model on this machine: {error}") from error
-    threshold = settings.review_threshold
     return LocalModel(
         directory=bundle_in_use.directory,
         version=pointer.version if pointer and bundle else _STARTER_VERSION,
-        review_threshold=bundle_in_use.manifest.review_threshold if threshold is None else threshold,
+        review_threshold=settings.review_threshold,
     )
 
 

@@ -9,7 +9,7 @@ from inference.bundle import load_bundle
 from inference.classifier import Classifier, Device
 from inference.errors import FileTooLarge, ImageError
 from inference.images import ImageLimits
-from inference.items import Answer, classify_pages, prepare_pages
+from inference.items import Answer, PreparedPage, classify_pages, prepare_pages
 from penpress.results import Result
 from store.archives import ArchiveError, Refusal, open_archive, read_member
 
@@ -18,11 +18,11 @@ _NO_LIMIT = 2**31
 
 @dataclass(frozen=True, slots=True)
 class LocalModel:
-    """The bundle in `directory`, known as `version`; pages below `review_threshold` are for a person to look at."""
+    """The bundle in `directory`, known as `version`; `review_threshold`, if there is one, goes before the bundle's."""
 
     directory: Path
     version: str
-    review_threshold: float
+    review_threshold: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class LocalWorker:
         except (ArchiveError, ImageError) as error:
             return [unclassified(item, error.reason, str(error))]
         pages = prepare_pages(data, self._limits, self._classifier.spec)
-        return [self._result(item, answer) for page in pages for answer in classify_pages(self._classifier, [page])]
+        return [self._result(item, self._answer(page)) for page in pages]
 
     def close(self) -> None:
         """Close the zip that was read last."""
@@ -81,6 +81,10 @@ class LocalWorker:
             self._open_path = path
         return self._open_archive
 
+    def _answer(self, page: PreparedPage) -> Answer:
+        (answer,) = classify_pages(self._classifier, [page], review_threshold=self._model.review_threshold)
+        return answer
+
     def _result(self, item: LocalItem, answer: Answer) -> Result:
         verdict = answer.result
         if isinstance(verdict, ImageError):
@@ -92,9 +96,9 @@ class LocalWorker:
             predicted_class=verdict.predicted_class,
             confidence=verdict.confidence,
             probabilities=verdict.probabilities,
-            needs_review=verdict.confidence < self._model.review_threshold,
+            needs_review=answer.review is not None,
             model_version=self._model.version,
-            reason=None,
+            reason=answer.review,
             detail=None,
         )
 

@@ -156,4 +156,4 @@ def _cells(result: Result) -> tuple[str, str, str, str, str]:
 def _remark(result: Result) -> str:
     if result["status"] != "succeeded":
         return f"{result['status']}: {result['detail'] or result['reason'] or 'no reason given'}"
-    return "review" if result["needs_review"] else ""
+    return f"review: {result['reason']}" if result["needs_review"] else ""

@@ -6,7 +6,9 @@ from typing import Any, TypedDict, cast
 
 
 class Result(TypedDict):
-    """One page's answer; pages count from 1. What failed has no class, but a `reason` (stable) and a `detail` (a sentence)."""
+    """One page's answer; pages count from 1. What failed has no class, but a `reason` (stable) and a `detail` (a sentence).
+    What needs review has a `reason` too.
+    """
 
     file: str
     page: int

@@ -168,7 +168,9 @@ class Chunk(Base):
 
 
 class Prediction(Base):
-    """One page's answer, written once and never updated."""
+    """One page's answer, written once and never updated. `reason` says why an item has no class, or why a person should look
+    at the one that it has: a succeeded item needs review exactly when it has a reason.
+    """
 
     __tablename__ = "predictions"
     __table_args__ = (UniqueConstraint("job_id", "ordinal", "page"), Index(None, "upload_id"))

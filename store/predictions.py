@@ -55,17 +55,18 @@ def succeeded(
     predicted_class: str,
     confidence: float,
     probabilities: Mapping[str, float],
-    review_threshold: float,
+    review: str | None,
     cam: bytes,
     gradcam: GradcamPolicy,
 ) -> NewPrediction:
-    """A verdict; the packed class activation map stays where the policy says so."""
-    needs_review = confidence < review_threshold
+    """A verdict, and why a person should look at it, if so; the packed class activation map stays where the policy says so."""
+    needs_review = review is not None
     keep_cam = gradcam == GradcamPolicy.ALWAYS or (gradcam == GradcamPolicy.REVIEW and needs_review)
     return NewPrediction(
         **asdict(item),
         page=page,
         status=ItemStatus.SUCCEEDED,
+        reason=review,
         predicted_class=predicted_class,
         confidence=confidence,
         p_handwritten=probabilities["handwritten"],

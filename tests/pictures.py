@@ -9,6 +9,8 @@ from typing import Any
 from PIL import Image
 
 DARK, LIGHT, GREY = 30, 225, 128
+RIBBON = (20, 200)
+"""A size that is strange to the tiny model."""
 
 
 def picture(level: int = DARK, *, size: tuple[int, int] = (120, 40)) -> Image.Image:

@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.bundle import load_bundle
-from inference.classifier import Classifier
+from inference.classifier import Classifier, Verdict
+from inference.look import Look, measure
+from inference.preprocess import Prepared
 from training.calibration import apply_temperature
-from training.data import Sample, prepared
+from training.data import Sample, decoded
 from training.metrics import accuracy_by, summarise
 from training.progress import Advance
 
@@ -68,25 +70,45 @@ class Evaluation:
         return accuracy_by(self.probabilities, self.targets, [sample.century for sample in self.samples])
 
 
-def evaluate(directory: Path, samples: Sequence[Sample], *, processes: int, advance: Advance) -> Evaluation:
-    """Have the bundle in `directory` classify `samples`; `advance` is told of each image done."""
-    return Evaluation(samples, served_probabilities(directory, samples, processes=processes, advance=advance))
-
-
 _classifier: Classifier
 
 
-def served_probabilities(directory: Path, samples: Sequence[Sample], *, processes: int, advance: Advance) -> FloatArray:
-    """The probabilities (n x classes) that the bundle in `directory` gives; `advance` is told of each image done."""
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a bundle says of n images: `probabilities` (n x classes), the pages' `looks`, `dissents` (n), and `distances` (n),
+    None if its graph gives none.
+    """
+
+    probabilities: FloatArray
+    looks: Sequence[Look]
+    dissents: FloatArray
+    distances: FloatArray | None
+
+
+def served_answers(directory: Path, samples: Sequence[Sample], *, processes: int, advance: Advance) -> Served:
+    """What the bundle in `directory` says of `samples`; `advance` is told of each image done."""
     images = (sample.read() for sample in samples)
-    rows = []
+    verdicts: list[Verdict] = []
+    looks: list[Look] = []
     # A spawned process has neither torch's threads nor onnxruntime's, which do not survive a fork.
     pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_load, initargs=(directory,))
     with pool:
-        for row in pool.map(_classify, images, chunksize=8):
-            rows.append(row)
+        for verdict, look in pool.map(_classify, images, chunksize=8):
+            verdicts.append(verdict)
+            looks.append(look)
             advance(1)
-    return np.array(rows, dtype=np.float32)
+    return served(verdicts, looks)
+
+
+def served(verdicts: Sequence[Verdict], looks: Sequence[Look]) -> Served:
+    """The answers to n images, as columns."""
+    distances = [verdict.distance for verdict in verdicts if verdict.distance is not None]
+    return Served(
+        probabilities=np.array([list(verdict.probabilities.values()) for verdict in verdicts], dtype=np.float32),
+        looks=looks,
+        dissents=np.array([verdict.dissent for verdict in verdicts], dtype=np.float32),
+        distances=np.array(distances, dtype=np.float32) if distances else None,
+    )
 
 
 def targets_of(samples: Sequence[Sample]) -> IntArray:
@@ -99,6 +121,7 @@ def _load(directory: Path) -> None:
     _classifier = Classifier(load_bundle(directory), device="cpu")
 
 
-def _classify(data: bytes) -> list[float]:
-    (verdict,) = _classifier.classify([prepared(data, _classifier.spec)])
-    return list(verdict.probabilities.values())
+def _classify(data: bytes) -> tuple[Verdict, Look]:
+    page = Prepared.of(decoded(data, _classifier.spec), _classifier.spec)
+    (verdict,) = _classifier.classify([page.pixels])
+    return verdict, measure(page)

@@ -17,6 +17,7 @@ FEATURES = 1280
 _MEAN = (0.485, 0.456, 0.406)
 _STANDARD_DEVIATION = (0.229, 0.224, 0.225)
 _WHITE = 255.0
+_SHORTEST = 1e-6
 
 
 def load_imagenet_network(weights: Path | None) -> MobileNetV2:
@@ -28,10 +29,36 @@ def load_imagenet_network(weights: Path | None) -> MobileNetV2:
     return network.eval()
 
 
+class Familiar(nn.Module):
+    """What training images have in common: their pooled features, brought to length 1, lie around `mean` (1280), spread by
+    `deviation` (1280), for the most part in the space of a few `directions` (d x 1280, orthonormal).
+    """
+
+    mean: Tensor
+    deviation: Tensor
+    directions: Tensor
+
+    def __init__(self, mean: Tensor, deviation: Tensor, directions: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("deviation", deviation)
+        self.register_buffer("directions", directions)
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """The distance (n) of pooled features (n x 1280) from that space: the root of what its directions leave unexplained."""
+        # Written out: onnxruntime, which quantises the graph, cannot infer the shape of a norm.
+        length = pooled.square().sum(dim=1, keepdim=True).sqrt()
+        standardised = (pooled / (length + _SHORTEST) - self.mean) / self.deviation
+        explained = standardised @ self.directions.T
+        unexplained = standardised.square().sum(dim=1) - explained.square().sum(dim=1)
+        return unexplained.clamp_min(0).sqrt()
+
+
 class ServingModel(nn.Module):
     """The network with its input and output as bundles have them. BatchNorm stays in evaluation mode."""
 
     mean: Tensor
+    familiar: Familiar | None
 
     def __init__(self, network: MobileNetV2, classes: int) -> None:
         """Takes the trunk of `network`, copied; the head starts at zero."""
@@ -42,6 +69,7 @@ class ServingModel(nn.Module):
         self.head = nn.Conv2d(FEATURES, classes, kernel_size=1, bias=False)
         self.bias = nn.Parameter(torch.zeros(classes))
         nn.init.zeros_(self.head.weight)
+        self.familiar = None
         self.eval()
 
     def set_head(self, weight: Tensor, bias: Tensor) -> None:
@@ -62,12 +90,18 @@ class ServingModel(nn.Module):
         """The last feature map to logits, n x classes."""
         return cast(Tensor, self.head(feature_map).mean(dim=(2, 3)) + self.bias)
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """`logits` (n x classes) and `cam` (n x classes x h x w), the share of each place in the logit, not negative."""
-        contributions = self.head(self.feature_map(pixels))
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """`logits` (n x classes) and `cam` (n x classes x h x w), the share of each place in the logit, not negative; and
+        `distance` (n), where it is known what is familiar.
+        """
+        features = self.feature_map(pixels)
+        contributions = self.head(features)
         logits = contributions.mean(dim=(2, 3)) + self.bias
         places = contributions.shape[2] * contributions.shape[3]
-        return logits, torch.relu(contributions) / places
+        cam = torch.relu(contributions) / places
+        if self.familiar is None:
+            return logits, cam
+        return logits, cam, self.familiar(features.mean(dim=(2, 3)))
 
 
 def _fold_scale(convolution: nn.Conv2d) -> None:

@@ -90,7 +90,7 @@ def _read_pages(runtime: Runtime, claim: Claim, item: Item, classifier: Classifi
 
 
 def _classify(claim: Claim, classifier: Classifier, waiting: list[tuple[Item, PreparedPage]]) -> Iterator[NewPrediction]:
-    answers = items.classify_pages(classifier, [page for _, page in waiting])
+    answers = items.classify_pages(classifier, [page for _, page in waiting], review_threshold=claim.review_threshold)
     for (item, _), answer in zip(waiting, answers, strict=True):
         yield _row(claim, item, answer)
 
@@ -105,7 +105,7 @@ def _row(claim: Claim, item: Item, answer: Answer) -> NewPrediction:
         predicted_class=result.predicted_class,
         confidence=result.confidence,
         probabilities=result.probabilities,
-        review_threshold=claim.review_threshold,
+        review=answer.review,
         cam=cam.pack(result.cam),
         gradcam=claim.gradcam,
     )

@@ -16,7 +16,7 @@ async function request(url, options) {
 }
 
 function showVerdict(answer) {
-  const review = answer.needs_review ? " — please look yourself" : "";
+  const review = answer.needs_review ? ` — please look yourself (${answer.reason.replaceAll("_", " ")})` : "";
   $("verdict").replaceChildren(
     element("div", answer.predicted_class, { className: "class" }),
     element("div", `${answer.image_name}: confidence ${percent(answer.confidence)}${review} · model ${answer.model_version}`),

@@ -21,7 +21,7 @@ from inference.errors import NotAnImage
 from store import predictions
 from store.database import Database
 from store.settings import Settings
-from tests.pictures import DARK, GREY, LIGHT, claimed_png, encoded, picture, png, zip_of
+from tests.pictures import DARK, GREY, LIGHT, RIBBON, claimed_png, encoded, picture, png, zip_of
 
 
 def predict(client: TestClient, data: bytes, name: str = "letter.png") -> Any:
@@ -45,21 +45,30 @@ def test_the_added_fields_agree_with_the_contract(client: TestClient) -> None:
     body = predict(client, png(DARK)).json()
     assert body["confidence"] == max(body["probabilities"].values())
     assert sum(body["probabilities"].values()) == pytest.approx(1.0)
-    assert (body["needs_review"], body["pages"]) == (False, 1)
+    assert (body["needs_review"], body["reason"], body["pages"]) == (False, None, 1)
 
 
 def test_every_prediction_is_a_row(client: TestClient) -> None:
     answer = predict(client, png(DARK)).json()
     row = client.get(answer["links"]["self"]).json()
-    for field in ("id", "predicted_class", "confidence", "probabilities", "needs_review", "model_version", "links"):
+    for field in ("id", "predicted_class", "confidence", "probabilities", "needs_review", "reason", "model_version", "links"):
         assert row[field] == answer[field]
     assert (row["file"], row["page"], row["status"], row["job_id"]) == ("letter.png", 1, "succeeded", None)
 
 
 def test_a_doubtful_answer_asks_for_review_and_leads_to_its_gradcam(client: TestClient) -> None:
     body = predict(client, png(GREY)).json()
-    assert body["needs_review"]
+    assert (body["needs_review"], body["reason"]) == (True, "low_confidence")
     assert client.get(body["links"]["gradcam"]).headers["content-type"] == "image/png"
+
+
+def test_a_strange_page_gets_its_best_class_and_asks_for_review(client: TestClient) -> None:
+    body = predict(client, png(DARK, size=RIBBON)).json()
+    assert (body["predicted_class"], body["needs_review"], body["reason"]) == ("handwritten", True, "unusual_shape")
+    assert body["confidence"] > 0.99
+    row = client.get(body["links"]["self"]).json()
+    assert (row["status"], row["needs_review"], row["reason"]) == ("succeeded", True, "unusual_shape")
+    assert "gradcam" in row["links"]
 
 
 def test_of_a_document_the_first_page_is_answered(client: TestClient) -> None:

@@ -133,8 +133,12 @@ def test_format_beats_accept(client: TestClient, job: dict[str, Any]) -> None:
     assert answer.headers["content-type"].startswith("text/csv")
 
 
-def test_needs_review_is_in_every_result(client: TestClient, job: dict[str, Any]) -> None:
-    assert all("needs_review" in item for item in client.get(job["links"]["results"]).json()["items"])
+def test_every_result_says_whether_it_needs_review_and_why(client: TestClient, job: dict[str, Any]) -> None:
+    items = client.get(job["links"]["results"]).json()["items"]
+    reasons = [(item["needs_review"], item["reason"]) for item in items]
+    assert reasons == [(False, None), (False, None), (True, "low_confidence"), (False, "not_an_image"), (False, None)]
+    rows = csv.DictReader(io.StringIO(client.get(job["links"]["results_csv"]).text))
+    assert [row["REASON"] for row in rows] == ["", "", "low_confidence", "not_an_image", ""]
 
 
 @pytest.mark.parametrize("query", [{"class": "typed"}, {"limit": 0}, {"format": "xml"}, {"min_confidence": 2}, {"clas": "x"}])

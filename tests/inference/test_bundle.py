@@ -6,7 +6,7 @@ import pytest
 
 from inference.bundle import Bundle, file_sha256, load_bundle
 from inference.errors import BundleError, BundleInvalid, BundleMissing, ChecksumMismatch
-from tests.tiny_bundle import write_tiny_bundle
+from tests.tiny_bundle import ENVELOPE, write_tiny_bundle
 
 
 @pytest.fixture
@@ -26,6 +26,12 @@ def test_a_valid_bundle_knows_its_folder_and_its_graphs(folder: Path) -> None:
     assert bundle.graph_path("model.int8.onnx") == folder / "model.int8.onnx"
 
 
+def test_a_bundle_may_know_nothing_of_the_pages_that_it_was_made_for(folder: Path) -> None:
+    assert load_bundle(folder).manifest.envelope == ENVELOPE
+    change_manifest(folder, envelope=None)
+    assert load_bundle(folder).manifest.envelope is None
+
+
 def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
     with pytest.raises(BundleMissing):
         load_bundle(tmp_path)
@@ -41,6 +47,9 @@ def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
         {"input": {"height": 8, "width": 8}},
         {"input": {"height": 64, "width": 256, "resize": "crop"}},
         {"unheard_of": True},
+        {"envelope": {"min_aspect_ratio": 1}},
+        {"envelope": ENVELOPE.model_dump() | {"max_distance": 0}},
+        {"envelope": ENVELOPE.model_dump() | {"unheard_of": 1}},
         {"serve": "other.onnx"},
     ],
 )

@@ -24,7 +24,7 @@ from inference.classifier import (
 from inference.preprocess import Pixels
 from registry.starter import STARTER
 from tests.pictures import DARK, GREY, LIGHT
-from tests.tiny_bundle import HEIGHT, WIDTH
+from tests.tiny_bundle import ENVELOPE, HEIGHT, WIDTH, write_tiny_bundle
 
 
 def page(level: int) -> Pixels:
@@ -87,6 +87,24 @@ def test_the_temperature_divides_the_logits(bundle: Bundle) -> None:
     assert scaled_odds == pytest.approx(odds**0.5, rel=1e-3)
 
 
+def test_a_graph_that_tells_distances_gives_each_image_its_own(tmp_path: Path) -> None:
+    classifier = Classifier(load_bundle(write_tiny_bundle(tmp_path, distance=True)))
+    verdicts = classifier.classify([page(level) for level in (0, 51, 255)])
+    assert [verdict.distance for verdict in verdicts] == pytest.approx([0, 0.2, 1], abs=1e-5)
+    assert [verdict.predicted_class for verdict in verdicts] == ["handwritten", "handwritten", "printed"]
+
+
+def test_a_graph_that_tells_no_distance_serves_without(tiny_classifier: Classifier) -> None:
+    assert tiny_classifier.classify([page(DARK)])[0].distance is None
+
+
+def test_a_limit_on_distances_that_the_graph_does_not_tell_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+    envelope = ENVELOPE.model_copy(update={"max_distance": 2.0})
+    with pytest.raises(WrongGraph):
+        Classifier(with_manifest(bundle, envelope=envelope))
+    Classifier(load_bundle(write_tiny_bundle(tmp_path, envelope=envelope, distance=True)))
+
+
 def test_softmax_does_not_overflow() -> None:
     assert softmax(np.array([[1e4, -1e4], [0, 0]], dtype=np.float32)).tolist() == [[1, 0], [0.5, 0.5]]
 
@@ -112,11 +130,14 @@ def changed_graph(bundle: Bundle, folder: Path, change: str) -> Bundle:
         model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
     elif change == "two inputs":
         model.graph.input.append(onnx.helper.make_tensor_value_info("second", onnx.TensorProto.FLOAT, [1]))
+    elif change == "distances of places":
+        model.graph.node.append(onnx.helper.make_node("Identity", ["logits"], ["distance"]))
+        model.graph.output.append(onnx.helper.make_tensor_value_info("distance", onnx.TensorProto.FLOAT, ["n", 2]))
     onnx.save(model, folder / "model.onnx")
     return Bundle(folder, bundle.manifest)
 
 
-@pytest.mark.parametrize("change", ["no cam", "float input", "two inputs"])
+@pytest.mark.parametrize("change", ["no cam", "float input", "two inputs", "distances of places"])
 def test_a_graph_with_other_ends_is_refused(bundle: Bundle, tmp_path: Path, change: str) -> None:
     with pytest.raises(WrongGraph):
         Classifier(changed_graph(bundle, tmp_path, change))

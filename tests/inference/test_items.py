@@ -1,12 +1,12 @@
 import pytest
 
-from inference import items
+from inference import preprocess
 from inference.classifier import Classifier, Verdict
 from inference.errors import EmptyFile, ImageError, NotAnImage, TooManyPages, TruncatedImage
 from inference.images import ImageLimits
 from inference.items import PreparedPage, classify_pages, prepare_pages
-from inference.preprocess import Pixels
-from tests.pictures import DARK, LIGHT, encoded, picture, png
+from inference.preprocess import Pixels, Prepared
+from tests.pictures import DARK, GREY, LIGHT, RIBBON, encoded, picture, png
 from tests.tiny_bundle import HEIGHT, WIDTH
 
 LIMITS = ImageLimits()
@@ -23,7 +23,7 @@ def three_pages() -> bytes:
 def test_every_page_is_brought_to_the_models_size(tiny_classifier: Classifier) -> None:
     pages = prepared(tiny_classifier, three_pages())
     assert [page.page for page in pages] == [1, 2, 3]
-    assert all(not isinstance(p.result, ImageError) and p.result.shape == (HEIGHT, WIDTH, 3) for p in pages)
+    assert all(not isinstance(p.result, ImageError) and p.result.pixels.shape == (HEIGHT, WIDTH, 3) for p in pages)
 
 
 @pytest.mark.parametrize(("data", "error"), [(b"", EmptyFile), (b"text", NotAnImage), (png()[:60], TruncatedImage)])
@@ -47,12 +47,22 @@ def test_a_lost_page_spoils_only_itself(tiny_classifier: Classifier) -> None:
 
 
 def test_good_pages_keep_their_own_verdicts_between_bad_ones(tiny_classifier: Classifier) -> None:
-    pixels = {level: prepared(tiny_classifier, png(level))[0].result for level in (DARK, LIGHT)}
-    results: list[Pixels | ImageError] = [EmptyFile(), pixels[LIGHT], EmptyFile(), pixels[DARK], EmptyFile()]
+    good = {level: prepared(tiny_classifier, png(level))[0].result for level in (DARK, LIGHT)}
+    results: list[Prepared | ImageError] = [EmptyFile(), good[LIGHT], EmptyFile(), good[DARK], EmptyFile()]
     answers = classify_pages(tiny_classifier, [PreparedPage(number, result) for number, result in enumerate(results)])
     assert [answer.page for answer in answers] == [0, 1, 2, 3, 4]
     classes = [a.result.predicted_class if isinstance(a.result, Verdict) else None for a in answers]
     assert classes == [None, "printed", None, "handwritten", None]
+
+
+def test_each_page_is_told_why_a_person_should_look(tiny_classifier: Classifier) -> None:
+    sizes = [(120, 40), RIBBON, (120, 40)]
+    pages = [prepared(tiny_classifier, png(level, size=size))[0] for level, size in zip((DARK, DARK, GREY), sizes, strict=True)]
+    pages.insert(1, PreparedPage(1, EmptyFile()))
+    reasons = [None, None, "unusual_shape", "low_confidence"]
+    assert [answer.review for answer in classify_pages(tiny_classifier, pages)] == reasons
+    lenient = classify_pages(tiny_classifier, pages, review_threshold=0.0)
+    assert [answer.review for answer in lenient] == [None, None, "unusual_shape", None]
 
 
 def test_bad_pages_alone_do_not_run_the_model(tiny_classifier: Classifier) -> None:
@@ -62,13 +72,13 @@ def test_bad_pages_alone_do_not_run_the_model(tiny_classifier: Classifier) -> No
 
 def test_pages_are_decoded_one_at_a_time(tiny_classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[int] = []
-    original = items.prepare
+    original = preprocess.prepare
 
     def watched(*arguments: object) -> Pixels:
         decoded.append(1)
         return original(*arguments)  # type: ignore[arg-type]  # passed on
 
-    monkeypatch.setattr(items, "prepare", watched)
+    monkeypatch.setattr(preprocess, "prepare", watched)
     pages = prepare_pages(three_pages(), LIMITS, tiny_classifier.spec)
     next(pages)
     assert len(decoded) == 1

@@ -13,7 +13,7 @@ from penpress.results import Result
 from penpress.sources import find_sources
 from store.settings import Settings
 from tests.penpress.lethal import LethalWorker
-from tests.pictures import DARK, GREY, LIGHT, png, zip_of
+from tests.pictures import DARK, GREY, LIGHT, RIBBON, png, zip_of
 
 HEADER = ["FILE", "PAGE", "CLASS", "CONFIDENCE", "P_HANDWRITTEN", "P_PRINTED", "MODEL_VERSION", "STATUS", "REASON"]
 
@@ -39,6 +39,19 @@ def test_one_bad_file_fails_alone_and_the_exit_code_says_so(penpress, make_page,
     results = [json.loads(line) for line in outcome.out.splitlines()]
     assert [(result["status"], result["reason"]) for result in results] == [("succeeded", None), ("failed", "not_an_image")]
     assert outcome.code == 1
+
+
+def test_a_strange_page_says_so_in_csv(penpress, model, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(LIGHT, size=RIBBON))
+    outcome = penpress("classify", "--local", "a.png")
+    assert list(csv.reader(io.StringIO(outcome.out)))[1][-2:] == ["succeeded", "unusual_shape"]
+    assert "1 printed, 1 to review, 0 failed" in outcome.err
+
+
+def test_a_threshold_in_the_settings_goes_before_the_models(penpress, make_page, model, monkeypatch) -> None:
+    make_page("a.png", GREY)
+    monkeypatch.setenv("PENPRESS_REVIEW_THRESHOLD", "0")
+    assert "0 to review" in penpress("classify", "--local", "a.png").err
 
 
 def test_nothing_classified_is_exit_code_2(penpress, model, tmp_path: Path) -> None:
@@ -89,7 +102,7 @@ def test_a_table_shows_doubt_and_failure_and_stops_after_fifty_rows(penpress, ma
     lines = outcome.out.splitlines()
     assert lines[0].split() == ["FILE", "PAGE", "CLASS", "CONFIDENCE"]
     assert lines[1].split()[0] == "scans/00.png"
-    assert lines[1].split()[-1] == "review"
+    assert lines[1].split()[-2:] == ["review:", "low_confidence"]
     assert "failed: The file is empty (0 bytes)." in lines[2]
     assert "scans/49.png" in outcome.out
     assert "scans/50.png" not in outcome.out

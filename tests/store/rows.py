@@ -26,7 +26,9 @@ def make_item(job: Job, ordinal: int = 0) -> Item:
     return Item(ordinal=ordinal, upload_id=job.uploads[0].id, member_index=ordinal, file=f"{ordinal}.png")
 
 
-def make_answer(item: Item, *, page: int = 1, confidence: float = 0.95, winner: str = "printed") -> NewPrediction:
+def make_answer(
+    item: Item, *, page: int = 1, confidence: float = 0.95, winner: str = "printed", review: str | None = None
+) -> NewPrediction:
     """A succeeded row."""
     loser = {"printed": "handwritten", "handwritten": "printed"}[winner]
     return predictions.succeeded(
@@ -35,7 +37,7 @@ def make_answer(item: Item, *, page: int = 1, confidence: float = 0.95, winner: 
         predicted_class=winner,
         confidence=confidence,
         probabilities={winner: confidence, loser: 1 - confidence},
-        review_threshold=0.9,
+        review=review,
         cam=b"map",
         gradcam=GradcamPolicy.REVIEW,
     )

@@ -152,9 +152,9 @@ def test_the_counts_equal_the_rows(session: Session) -> None:
     document, letter = claimed.items
     rows = [
         make_answer(document, page=1, winner="handwritten"),
-        make_answer(document, page=2, winner="printed", confidence=0.6),
+        make_answer(document, page=2, winner="printed", review="blank"),
         predictions.refused(document, page=3, reason="truncated_image", detail=""),
-        make_answer(letter, winner="handwritten", confidence=0.5),
+        make_answer(letter, winner="handwritten", review="low_confidence"),
     ]
     assert jobs.finish_chunk(session, chunk.id, claimed.token, rows)
     counts = (job.total, job.succeeded, job.failed, job.skipped, job.handwritten, job.printed, job.needs_review)

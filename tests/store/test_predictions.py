@@ -17,7 +17,7 @@ def answer_with(session: Session, **changes: Any) -> NewPrediction:
         "predicted_class": "printed",
         "confidence": 0.8,
         "probabilities": {"handwritten": 0.2, "printed": 0.8},
-        "review_threshold": 0.9,
+        "review": None,
         "cam": b"map",
         "gradcam": GradcamPolicy.REVIEW,
     }
@@ -33,9 +33,10 @@ def read(session: Session, job: Job, **filters: Any) -> list[tuple[int, int]]:
     return [(row.ordinal, row.page) for row in rows]
 
 
-@pytest.mark.parametrize(("confidence", "doubtful"), [(0.899, True), (0.9, False), (1.0, False)])
-def test_a_confidence_below_the_threshold_asks_for_review(session: Session, confidence: float, doubtful: bool) -> None:
-    assert answer_with(session, confidence=confidence).needs_review == doubtful
+@pytest.mark.parametrize(("review", "needed"), [("unfamiliar", True), (None, False)])
+def test_an_answer_needs_review_exactly_when_it_has_a_reason(session: Session, review: str | None, needed: bool) -> None:
+    answer = answer_with(session, review=review)
+    assert (answer.status, answer.reason, answer.needs_review) == (ItemStatus.SUCCEEDED, review, needed)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ def test_a_confidence_below_the_threshold_asks_for_review(session: Session, conf
 def test_the_policy_says_which_maps_stay(
     session: Session, policy: GradcamPolicy, kept_when_sure: bool, kept_when_doubtful: bool
 ) -> None:
-    kept = [answer_with(session, gradcam=policy, confidence=confidence).cam is not None for confidence in (0.99, 0.6)]
+    kept = [answer_with(session, gradcam=policy, review=review).cam is not None for review in (None, "low_confidence")]
     assert kept == [kept_when_sure, kept_when_doubtful]
 
 
@@ -89,7 +90,7 @@ def job(session: Session) -> Job:
         predictions.refused(items[3], reason="system_file", detail="", status=ItemStatus.SKIPPED),
         make_answer(items[0], page=2, winner="handwritten", confidence=0.99),
         make_answer(items[0], page=1, winner="printed", confidence=0.95),
-        make_answer(items[1], winner="handwritten", confidence=0.6),
+        make_answer(items[1], winner="handwritten", confidence=0.6, review="low_confidence"),
         predictions.refused(items[2], reason="broken_image", detail=""),
     )
     write(session, make_job(session), dataclasses.replace(make_answer(items[0]), ordinal=9))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from store import jobs, predictions
 from store.models import GradcamPolicy, ItemStatus, Job, JobState, Prediction
 from store.predictions import Filters
-from tests.pictures import DARK, GREY, LIGHT, encoded, picture, png, zip_of
+from tests.pictures import DARK, GREY, LIGHT, RIBBON, encoded, picture, png, zip_of
 from tests.worker.conftest import HandQueue, MakeRuntime
 from worker.plan import plan_job
 from worker.runtime import Runtime
@@ -60,13 +60,14 @@ def test_one_bad_image_spoils_only_itself(runtime: Runtime, submit: Submit, carr
     assert (job.succeeded, job.failed) == (2, 2)
 
 
-def test_doubtful_predictions_ask_for_review_and_keep_their_map(runtime: Runtime, submit: Submit, carry: Carry) -> None:
-    job_id = submit({"a.png": png(GREY), "b.png": png(DARK)})
+def test_doubtful_and_strange_pages_ask_for_review_and_keep_their_map(runtime: Runtime, submit: Submit, carry: Carry) -> None:
+    job_id = submit({"a.png": png(GREY), "b.png": png(DARK), "c.png": png(DARK, size=RIBBON)})
     carry(job_id)
     job, rows = read(runtime, job_id)
-    assert [row.needs_review for row in rows] == [True, False]
-    assert [row.has_cam for row in rows] == [True, False]
-    assert job.needs_review == 1
+    assert [row.needs_review for row in rows] == [True, False, True]
+    assert [row.reason for row in rows] == ["low_confidence", None, "unusual_shape"]
+    assert [row.has_cam for row in rows] == [True, False, True]
+    assert job.needs_review == 2
 
 
 def test_a_job_says_which_maps_to_keep_and_when_to_review(runtime: Runtime, submit: Submit, carry: Carry) -> None:
@@ -76,6 +77,14 @@ def test_a_job_says_which_maps_to_keep_and_when_to_review(runtime: Runtime, subm
     carry(never)
     assert [row.has_cam for row in read(runtime, always)[1]] == [True]
     assert [(row.has_cam, row.needs_review) for row in read(runtime, never)[1]] == [(False, True)]
+
+
+def test_a_threshold_of_the_jobs_own_does_not_make_a_strange_page_familiar(
+    runtime: Runtime, submit: Submit, carry: Carry
+) -> None:
+    job_id = submit({"a.png": png(GREY), "b.png": png(DARK, size=RIBBON)}, threshold=0.0)
+    carry(job_id)
+    assert [row.reason for row in read(runtime, job_id)[1]] == [None, "unusual_shape"]
 
 
 def test_a_job_without_one_result_has_failed(runtime: Runtime, submit: Submit, carry: Carry) -> None:

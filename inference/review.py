@@ -1,0 +1,51 @@
+"""Why a person should look at a page. What the page shows comes first, the model's own doubt last: a model can be sure, and
+wrong, of something that it never saw the like of.
+"""
+
+from enum import StrEnum
+
+from inference.bundle import Envelope, Manifest
+from inference.classifier import Verdict
+from inference.look import Look, measure
+from inference.preprocess import Prepared
+
+
+class ReviewReason(StrEnum):
+    """The reasons, the first that holds is given; they are stable, and stand in result rows and API answers."""
+
+    BLANK = "blank"  # hardly anything stands out from the paper
+    UNUSUAL_SHAPE = "unusual_shape"  # higher or longer than lines are: a page, a single letter
+    CROWDED = "crowded"  # more goes on from top to bottom than in a line: several lines, a page, a picture
+    UNFAMILIAR = "unfamiliar"  # the network finds it far from everything that it was trained on
+    DIVIDED = "divided"  # a part of it speaks clearly for another class: half of it printed, half written
+    LOW_CONFIDENCE = "low_confidence"  # the probability of the predicted class is below the review threshold
+
+
+def review_reason(
+    page: Prepared, verdict: Verdict, manifest: Manifest, *, threshold: float | None = None
+) -> ReviewReason | None:
+    """Why a person should look at `page`; None if nobody needs to. `threshold` goes before the manifest's review threshold."""
+    if manifest.envelope:
+        strange = odd_look(measure(page), manifest.envelope) or odd_verdict(verdict, manifest.envelope)
+        if strange:
+            return strange
+    lowest = manifest.review_threshold if threshold is None else threshold
+    return ReviewReason.LOW_CONFIDENCE if verdict.confidence < lowest else None
+
+
+def odd_look(look: Look, envelope: Envelope) -> ReviewReason | None:
+    """What in its look sets a page apart from those that the model was made for; None if nothing does."""
+    if look.contrast < envelope.min_contrast:
+        return ReviewReason.BLANK
+    if not envelope.min_aspect_ratio <= look.aspect_ratio <= envelope.max_aspect_ratio:
+        return ReviewReason.UNUSUAL_SHAPE
+    if look.row_changes > envelope.max_row_changes:
+        return ReviewReason.CROWDED
+    return None
+
+
+def odd_verdict(verdict: Verdict, envelope: Envelope) -> ReviewReason | None:
+    """What in the model's answer does, however sure it is; None if nothing does."""
+    if verdict.distance is not None and envelope.max_distance is not None and verdict.distance > envelope.max_distance:
+        return ReviewReason.UNFAMILIAR
+    return ReviewReason.DIVIDED if verdict.dissent > envelope.max_dissent else None

@@ -1,0 +1,105 @@
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from inference.bundle import Envelope, InputSpec, Manifest
+from inference.classifier import Verdict
+from inference.look import Look
+from inference.preprocess import Prepared
+from inference.review import ReviewReason, odd_look, odd_verdict, review_reason
+
+ENVELOPE = Envelope(
+    min_aspect_ratio=1.2, max_aspect_ratio=30, min_contrast=40, max_row_changes=0.1, max_dissent=4.0, max_distance=2.0
+)
+LINE = Look(aspect_ratio=8, contrast=150, row_changes=0.05)
+THRESHOLD = 0.9
+
+
+def verdict(confidence: float = 0.99, *, dissent: float = -3.0, distance: float | None = 1.0) -> Verdict:
+    probabilities = {"handwritten": confidence, "printed": 1 - confidence}
+    cam = np.zeros((8, 32), dtype=np.float32)
+    return Verdict("handwritten", confidence, probabilities, cam, dissent, distance)
+
+
+def manifest(envelope: Envelope | None = ENVELOPE) -> Manifest:
+    return Manifest(
+        name="m",
+        labels=("handwritten", "printed"),
+        input=InputSpec(height=64, width=256),
+        temperature=1,
+        review_threshold=THRESHOLD,
+        serve="model.onnx",
+        files={},
+        envelope=envelope,
+        created_at="now",
+    )
+
+
+def page(*, level: int = 255, width: int = 800) -> Prepared:
+    """A dark stroke on paper of this level."""
+    pixels = np.full((64, 256, 3), level, dtype=np.uint8)
+    pixels[20:44, 64:192] = 10
+    return Prepared(pixels, width, 100)
+
+
+@pytest.mark.parametrize(
+    ("look", "reason"),
+    [
+        ({}, None),
+        ({"contrast": 40.0, "row_changes": 0.1, "aspect_ratio": 30.0}, None),
+        ({"contrast": 39.9}, ReviewReason.BLANK),
+        ({"aspect_ratio": 1.19}, ReviewReason.UNUSUAL_SHAPE),
+        ({"aspect_ratio": 30.1}, ReviewReason.UNUSUAL_SHAPE),
+        ({"row_changes": 0.11}, ReviewReason.CROWDED),
+        ({"contrast": 0.0, "aspect_ratio": 0.5, "row_changes": 1.0}, ReviewReason.BLANK),
+        ({"aspect_ratio": 0.5, "row_changes": 1.0}, ReviewReason.UNUSUAL_SHAPE),
+    ],
+)
+def test_a_page_that_looks_unlike_a_line_is_odd(look: dict[str, float], reason: ReviewReason | None) -> None:
+    assert odd_look(replace(LINE, **look), ENVELOPE) == reason
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ({}, None),
+        ({"distance": None}, None),
+        ({"dissent": 4.0, "distance": 2.0}, None),
+        ({"distance": 2.1}, ReviewReason.UNFAMILIAR),
+        ({"dissent": 4.1}, ReviewReason.DIVIDED),
+        ({"dissent": 4.1, "distance": None}, ReviewReason.DIVIDED),
+        ({"dissent": 9.0, "distance": 9.0}, ReviewReason.UNFAMILIAR),
+    ],
+)
+def test_an_image_that_is_far_or_divided_is_odd(answer: dict[str, Any], reason: ReviewReason | None) -> None:
+    assert odd_verdict(verdict(**answer), ENVELOPE) == reason
+
+
+def test_without_a_limit_no_distance_is_too_far() -> None:
+    assert odd_verdict(verdict(distance=1e9), ENVELOPE.model_copy(update={"max_distance": None})) is None
+
+
+def test_a_strange_page_needs_review_however_sure_the_model_is() -> None:
+    assert review_reason(page(level=30), verdict(1.0), manifest()) == "blank"
+    assert review_reason(page(width=80), verdict(1.0), manifest()) == "unusual_shape"
+    assert review_reason(page(), verdict(1.0, distance=3.0), manifest()) == "unfamiliar"
+    assert review_reason(page(), verdict(1.0, dissent=5.0), manifest()) == "divided"
+    assert review_reason(page(), verdict(1.0), manifest()) is None
+
+
+@pytest.mark.parametrize(("confidence", "reason"), [(0.899, "low_confidence"), (0.9, None), (1.0, None)])
+def test_a_confidence_below_the_threshold_needs_review(confidence: float, reason: str | None) -> None:
+    assert review_reason(page(), verdict(confidence), manifest()) == reason
+
+
+def test_a_threshold_of_ones_own_moves_the_confidence_alone() -> None:
+    assert review_reason(page(), verdict(0.95), manifest(), threshold=0.99) == "low_confidence"
+    assert review_reason(page(), verdict(0.6), manifest(), threshold=0.0) is None
+    assert review_reason(page(level=30), verdict(0.6), manifest(), threshold=0.0) == "blank"
+
+
+def test_a_bundle_that_knows_no_envelope_doubts_by_confidence_alone() -> None:
+    assert review_reason(page(level=30, width=1), verdict(0.95), manifest(envelope=None)) is None
+    assert review_reason(page(level=30, width=1), verdict(0.5), manifest(envelope=None)) == "low_confidence"
