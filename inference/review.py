@@ -26,7 +26,8 @@ def review_reason(
 ) -> ReviewReason | None:
     """Why a person should look at `page`; None if nobody needs to. `threshold` goes before the manifest's review threshold."""
     if manifest.envelope:
-        strange = odd_look(measure(page), manifest.envelope) or odd_verdict(verdict, manifest.envelope)
+        strange = odd_look(measure(page), manifest.envelope)
+        strange = strange or odd_answer(verdict.dissent, verdict.distance, manifest.envelope)
         if strange:
             return strange
     lowest = manifest.review_threshold if threshold is None else threshold
@@ -44,8 +45,8 @@ def odd_look(look: Look, envelope: Envelope) -> ReviewReason | None:
     return None
 
 
-def odd_verdict(verdict: Verdict, envelope: Envelope) -> ReviewReason | None:
+def odd_answer(dissent: float, distance: float | None, envelope: Envelope) -> ReviewReason | None:
     """What in the model's answer does, however sure it is; None if nothing does."""
-    if verdict.distance is not None and envelope.max_distance is not None and verdict.distance > envelope.max_distance:
+    if distance is not None and envelope.max_distance is not None and distance > envelope.max_distance:
         return ReviewReason.UNFAMILIAR
-    return ReviewReason.DIVIDED if verdict.dissent > envelope.max_dissent else None
+    return ReviewReason.DIVIDED if dissent > envelope.max_dissent else None

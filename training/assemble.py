@@ -1,87 +1,75 @@
 """Make a bundle of a trained network: export it, let the graphs prove themselves, calibrate, measure, write the manifest.
 
-Everything is decided on validation; the test split is looked at once, at the end, and decides nothing.
+Everything is decided on training and validation; the test split is looked at once, at the end, and decides nothing.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from inference.bundle import MANIFEST_NAME, Bundle, Manifest, file_sha256, load_bundle
-from inference.preprocess import Pixels
-from training.calibration import apply_temperature, fit_temperature, review_threshold
+from inference.bundle import Bundle, DataNote, Manifest
+from inference.look import measure
+from inference.preprocess import Pixels, Prepared
+from training.calibration import fit_temperature, review_threshold
 from training.config import TrainingConfig
-from training.data import DataSet, Sample, draw, prepared
-from training.evaluate import served_probabilities, targets_of
+from training.data import DataSet, Sample, decoded, draw, fingerprint
+from training.envelope import fit_envelope, fit_familiar
+from training.evaluate import Evaluation, Served, served_answers, targets_of
 from training.export import export_graph, quantize_graph
-from training.gates import check_parity, quantization_objection
-from training.metrics import accuracy, summarise
+from training.features import compute_features
+from training.gates import check_cam, check_parity, quantization_objection
+from training.golden import GOLDEN_NAME, golden_of_file, golden_of_samples
+from training.manifest import FULL, QUANTIZED, write_manifest
+from training.metrics import accuracy
 from training.model import ServingModel
 from training.progress import Stage
 
-FloatArray = npt.NDArray[np.floating[Any]]
-
-FULL = "model.onnx"
-QUANTIZED = "model.int8.onnx"
-_PARITY_IMAGES = 8
+_PROVING_IMAGES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Quantized:
-    """The 8-bit graph's probabilities on validation, and what speaks against serving it."""
+class Candidate:
+    """A bundle, and its calibrated answers on validation and test."""
 
-    float_convolutions: int
-    answers: FloatArray
-    objection: str | None
+    bundle: Bundle
+    evaluations: Mapping[str, Evaluation]
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The graph to serve, what it says of validation at temperature 1, and how that was decided."""
+
+    serve: str
+    answers: Served
+    notes: Mapping[str, Any]
 
 
 def assemble(
     model: ServingModel, data_set: DataSet, config: TrainingConfig, directory: Path, *, notes: Mapping[str, Any], stage: Stage
-) -> Bundle:
+) -> Candidate:
     """Write a bundle of `model` into `directory`. Raises a `GateError` if the full-precision graph is not the network."""
     directory.mkdir(parents=True, exist_ok=True)
-    images = _calibration_images(data_set["train"], config)
+    known = draw(data_set["train"], config.familiar_images, config.seed)
+    pages = [_prepared(sample, config) for sample in known]
+    advance = stage("what is familiar", len(known))
+    model.familiar = fit_familiar(compute_features(model, known, config, advance=advance))
     export_graph(model, directory / FULL, config.input_spec)
-    draft = _draft(config, directory)
-    parity = check_parity(model, write_manifest(directory, draft), images[:_PARITY_IMAGES])
-
-    targets = targets_of(data_set["validation"])
-    full = _ask(directory, draft, FULL, data_set["validation"], config, stage)
-    quantized = _quantize(directory, draft, images, full, data_set["validation"], config, stage)
-    answers = full if quantized.objection else quantized.answers
-    serve = FULL if quantized.objection else QUANTIZED
-
-    temperature = fit_temperature(answers, targets)
-    validation = apply_temperature(answers, temperature)
-    threshold = review_threshold(validation, targets, config.target_error)
-    calibrated = draft.model_copy(update={"serve": serve, "temperature": temperature, "review_threshold": threshold})
-    metrics = {"validation": summarise(validation, targets, config.labels, threshold)}
-    metrics |= _measure_test(directory, calibrated, data_set["test"], config, stage)
-    proofs = {
-        "largest_difference_to_torch": parity,
-        "float_convolutions": quantized.float_convolutions,
-        "validation_agreement_of_quantized": accuracy(quantized.answers, full.argmax(axis=1)),
-        "quantized_left_out_because": quantized.objection,
-    }
-    return _finish(directory, calibrated, metrics, {**notes, **proofs})
+    draft = _draft(data_set, config, directory)
+    images = [page.pixels for page in pages[: config.calibration_images]]
+    proofs = _prove(model, write_manifest(directory, draft), images)
+    chosen = _choose_graph(directory, draft, images, data_set["validation"], config, stage)
+    calibrated, validation = _calibrate(draft, chosen, data_set["validation"], config)
+    envelope = fit_envelope([measure(page) for page in pages], chosen.answers)
+    finished = _with_golden(directory, calibrated.model_copy(update={"envelope": envelope}), validation, config)
+    metrics, test = _measure(directory, finished, chosen.answers, validation, data_set["test"], config, stage)
+    complete = finished.model_copy(update={"metrics": metrics, "notes": {**notes, **proofs, **chosen.notes}})
+    return Candidate(write_manifest(directory, complete), {"validation": validation, "test": test})
 
 
-def write_manifest(directory: Path, manifest: Manifest) -> Bundle:
-    """Write `bundle.json` for the graphs that lie in `directory`, with their checksums, and read the bundle back."""
-    present = [name for name in (FULL, QUANTIZED) if (directory / name).is_file()]
-    complete = manifest.model_copy(update={"files": {name: file_sha256(directory / name) for name in present}})
-    text = json.dumps(complete.model_dump(mode="json"), indent=2, ensure_ascii=False)
-    (directory / MANIFEST_NAME).write_text(text + "\n", encoding="utf-8")
-    return load_bundle(directory)
-
-
-def _draft(config: TrainingConfig, directory: Path) -> Manifest:
+def _draft(data_set: DataSet, config: TrainingConfig, directory: Path) -> Manifest:
+    (directory / GOLDEN_NAME).unlink(missing_ok=True)
     return Manifest(
         name=directory.name,
         labels=config.labels,
@@ -90,66 +78,102 @@ def _draft(config: TrainingConfig, directory: Path) -> Manifest:
         review_threshold=1.0,
         serve=FULL,
         files={},
+        data=DataNote(
+            name=config.data.name,
+            images={split: len(samples) for split, samples in data_set.items()},
+            fingerprints={split: fingerprint(samples) for split, samples in data_set.items()},
+        ),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
-def _calibration_images(samples: Sequence[Sample], config: TrainingConfig) -> list[Pixels]:
-    """Training images drawn at random, prepared."""
-    drawn = draw(samples, config.calibration_images, config.seed)
-    return [prepared(sample.read(), config.input_spec) for sample in drawn]
+def _prepared(sample: Sample, config: TrainingConfig) -> Prepared:
+    return Prepared.of(decoded(sample.read(), config.input_spec), config.input_spec)
+
+
+def _prove(model: ServingModel, bundle: Bundle, images: Sequence[Pixels]) -> dict[str, float]:
+    proving = images[:_PROVING_IMAGES]
+    return {
+        "largest_difference_to_torch": check_parity(model, bundle, proving),
+        "largest_difference_to_grad_cam": check_cam(model, bundle, proving),
+    }
 
 
 def _ask(
     directory: Path, manifest: Manifest, graph: str, samples: Sequence[Sample], config: TrainingConfig, stage: Stage
-) -> FloatArray:
-    """The probabilities that a bundle with `manifest` gives when it serves `graph`."""
+) -> Served:
+    """What a bundle with `manifest` says of `samples` when it serves `graph`."""
     write_manifest(directory, manifest.model_copy(update={"serve": graph}))
     advance = stage(f"{graph} on {len(samples)} images", len(samples))
-    return served_probabilities(directory, samples, processes=config.processes, advance=advance)
+    return served_answers(directory, samples, processes=config.processes, advance=advance)
 
 
-def _quantize(
+def _choose_graph(
     directory: Path,
     draft: Manifest,
     images: Sequence[Pixels],
-    full: FloatArray,
     samples: Sequence[Sample],
     config: TrainingConfig,
     stage: Stage,
-) -> Quantized:
-    """Write the 8-bit graph with as few convolutions in floating point as its gate demands; none, if it never passes."""
+) -> _Chosen:
+    """The 8-bit graph with as few convolutions in floating point as its gate demands; the full one, if it never passes."""
+    targets = targets_of(samples)
+    full = _ask(directory, draft, FULL, samples, config, stage)
     for float_convolutions in config.float_convolutions:
         quantize_graph(directory / FULL, directory / QUANTIZED, images, float_convolutions=float_convolutions)
-        answers = _ask(directory, draft, QUANTIZED, samples, config, stage)
-        objection = quantization_objection(full, answers, targets_of(samples))
+        quantized = _ask(directory, draft, QUANTIZED, samples, config, stage)
+        objection = quantization_objection(full.probabilities, quantized.probabilities, targets)
+        notes = {
+            "float_convolutions": float_convolutions,
+            "validation_agreement_of_quantized": accuracy(quantized.probabilities, full.probabilities.argmax(axis=1)),
+            "quantized_left_out_because": objection,
+        }
         if objection is None:
-            return Quantized(float_convolutions, answers, None)
+            return _Chosen(QUANTIZED, quantized, notes)
     (directory / QUANTIZED).unlink()
-    return Quantized(float_convolutions, answers, objection)
+    return _Chosen(FULL, full, notes)
 
 
-def _measure_test(
-    directory: Path, manifest: Manifest, samples: Sequence[Sample], config: TrainingConfig, stage: Stage
-) -> dict[str, Any]:
-    """`test` is what the served graph answers, with its accuracy by source; `test_full_precision` what the other one does."""
-    targets, threshold = targets_of(samples), manifest.review_threshold
-    served = _ask(directory, manifest, manifest.serve, samples, config, stage)
-    test = summarise(served, targets, config.labels, threshold) | {"accuracy_by_source": _by_source(served, samples)}
-    if manifest.serve == FULL:
-        return {"test": test}
-    full = _ask(directory, manifest, FULL, samples, config, stage)
-    return {"test": test, "test_full_precision": summarise(full, targets, config.labels, threshold)}
+def _calibrate(
+    draft: Manifest, chosen: _Chosen, samples: Sequence[Sample], config: TrainingConfig
+) -> tuple[Manifest, Evaluation]:
+    """Temperature and review threshold, and validation as it is answered with them."""
+    answers = Evaluation(samples, chosen.answers.probabilities)
+    temperature = fit_temperature(answers.probabilities, answers.targets)
+    calibrated = answers.at_temperature(temperature)
+    threshold = review_threshold(calibrated.probabilities, calibrated.targets, config.target_error)
+    update = {"serve": chosen.serve, "temperature": temperature, "review_threshold": threshold}
+    return draft.model_copy(update=update), calibrated
 
 
-def _by_source(probabilities: FloatArray, samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
-    right = probabilities.argmax(axis=1) == targets_of(samples)
-    sources = np.array([sample.source for sample in samples])
-    return {
-        source: {"images": int((sources == source).sum()), "accuracy": float(right[sources == source].mean())}
-        for source in sorted(set(sources.tolist()))
-    }
+def _with_golden(directory: Path, manifest: Manifest, validation: Evaluation, config: TrainingConfig) -> Manifest:
+    write_manifest(directory, manifest)
+    if config.golden is not None:
+        golden = golden_of_file(directory, config.golden)
+    else:
+        golden = golden_of_samples(directory, validation.samples, validation.probabilities)
+    return manifest.model_copy(update={"golden": golden})
 
 
-def _finish(directory: Path, manifest: Manifest, metrics: Mapping[str, Any], notes: Mapping[str, Any]) -> Bundle:
-    return write_manifest(directory, manifest.model_copy(update={"metrics": dict(metrics), "notes": dict(notes)}))
+def _measure(
+    directory: Path,
+    manifest: Manifest,
+    said_of_validation: Served,
+    validation: Evaluation,
+    samples: Sequence[Sample],
+    config: TrainingConfig,
+    stage: Stage,
+) -> tuple[dict[str, Any], Evaluation]:
+    """The metrics of each split, those of test for the graph that is not served too, and the answers on test."""
+    threshold = manifest.review_threshold
+
+    def measured(said: Served, answers: Evaluation) -> dict[str, Any]:
+        return answers.measure(config.labels, threshold) | {"strange": said.share_strange(manifest)}
+
+    said = _ask(directory, manifest, manifest.serve, samples, config, stage)
+    test = Evaluation(samples, said.probabilities)
+    metrics = {"validation": measured(said_of_validation, validation), "test": measured(said, test)}
+    if manifest.serve != FULL:
+        full = _ask(directory, manifest, FULL, samples, config, stage)
+        metrics["test_full_precision"] = measured(full, Evaluation(samples, full.probabilities))
+    return metrics, test

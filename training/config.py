@@ -61,6 +61,8 @@ class TrainingConfig:
     processes: Annotated[int, "processes that decode and classify"] = 2
 
     target_error: Annotated[float, "share of errors aimed at among what is not reviewed"] = 0.005
+    golden: Annotated[Path | None, "image that the bundle proves itself on; by default one of validation"] = None
+    familiar_images: int = 2000
     calibration_images: int = 128
     float_convolutions: tuple[int, ...] = (3, 6, 9)
 
@@ -72,6 +74,10 @@ class TrainingConfig:
         return InputSpec(height=self.height, width=self.width)
 
     def parameters(self) -> dict[str, str]:
-        """Every field as text, without the folders of this machine: `data` and `weights` keep their last name only."""
-        fields = asdict(self) | {"data": self.data.name, "weights": self.weights.name if self.weights else "torchvision"}
+        """Every field as text, without the folders of this machine: of a path the last name is kept."""
+        fields = asdict(self) | {
+            "data": self.data.name,
+            "weights": self.weights.name if self.weights else "torchvision",
+            "golden": self.golden.name if self.golden else "validation",
+        }
         return {name: str(value) for name, value in fields.items()}

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from inference.bundle import load_bundle
+from inference.bundle import Manifest, load_bundle
 from inference.classifier import Classifier, Verdict
 from inference.look import Look, measure
 from inference.preprocess import Prepared
+from inference.review import odd_answer, odd_look
 from training.calibration import apply_temperature
 from training.data import Sample, decoded
 from training.metrics import accuracy_by, summarise
@@ -83,6 +84,16 @@ class Served:
     looks: Sequence[Look]
     dissents: FloatArray
     distances: FloatArray | None
+
+    def share_strange(self, manifest: Manifest) -> float:
+        """The share of the images that the bundle finds strange, whatever it answers; 0 if it cannot tell."""
+        envelope = manifest.envelope
+        if envelope is None:
+            return 0.0
+        distances = [None] * len(self.looks) if self.distances is None else self.distances.tolist()
+        said = zip(self.looks, self.dissents.tolist(), distances, strict=True)
+        strange = [odd_look(look, envelope) or odd_answer(dissent, distance, envelope) for look, dissent, distance in said]
+        return sum(reason is not None for reason in strange) / len(strange)
 
 
 def served_answers(directory: Path, samples: Sequence[Sample], *, processes: int, advance: Advance) -> Served:

@@ -21,21 +21,31 @@ GOLDEN_NAME = "golden.png"
 _CANDIDATES = 16
 
 
-def make_golden(directory: Path, samples: Sequence[Sample], probabilities: FloatArray) -> Golden:
+def golden_of_samples(directory: Path, samples: Sequence[Sample], probabilities: FloatArray) -> Golden:
     """Write `golden.png` into the bundle in `directory`, and give what the graph that it serves answers to that very file.
 
     `probabilities` (n x classes) are those of the served graph for `samples`. Of the surest right answers the one whose picture
     is smallest is taken. The manifest is not changed: it must get the result, and list the file. Raises `NoGoldenSample`.
     """
-    bundle = load_bundle(directory)
-    classifier = Classifier(bundle, device="cpu")
-    pictures = [(_as_png(sample, classifier), sample.target) for sample in _surest(samples, probabilities)]
+    classifier = Classifier(load_bundle(directory), device="cpu")
+    pictures = [(_as_png(sample.read(), classifier), sample.target) for sample in _surest(samples, probabilities)]
     for data, target in sorted(pictures, key=lambda picture: len(picture[0])):
-        verdict = answer_page(classifier, data)
-        if verdict.predicted_class == bundle.manifest.labels[target]:
-            (directory / GOLDEN_NAME).write_bytes(data)
-            return Golden(file=GOLDEN_NAME, probabilities=tuple(verdict.probabilities.values()))
+        golden = _write(directory, data, classifier)
+        if int(np.argmax(golden.probabilities)) == target:
+            return golden
     raise NoGoldenSample
+
+
+def golden_of_file(directory: Path, image: Path) -> Golden:
+    """The same for an image of one's own: one from a data set may not be passed on with every model."""
+    classifier = Classifier(load_bundle(directory), device="cpu")
+    return _write(directory, _as_png(image.read_bytes(), classifier), classifier)
+
+
+def _write(directory: Path, data: bytes, classifier: Classifier) -> Golden:
+    (directory / GOLDEN_NAME).write_bytes(data)
+    verdict = answer_page(classifier, data)
+    return Golden(file=GOLDEN_NAME, probabilities=tuple(verdict.probabilities.values()))
 
 
 def _surest(samples: Sequence[Sample], probabilities: FloatArray) -> list[Sample]:
@@ -45,7 +55,7 @@ def _surest(samples: Sequence[Sample], probabilities: FloatArray) -> list[Sample
     return [samples[index] for index in order if right[index]][:_CANDIDATES]
 
 
-def _as_png(sample: Sample, classifier: Classifier) -> bytes:
+def _as_png(data: bytes, classifier: Classifier) -> bytes:
     file = io.BytesIO()
-    decoded(sample.read(), classifier.spec).save(file, "PNG", optimize=True)
+    decoded(data, classifier.spec).save(file, "PNG", optimize=True)
     return file.getvalue()

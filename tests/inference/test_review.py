@@ -8,7 +8,7 @@ from inference.bundle import Envelope, InputSpec, Manifest
 from inference.classifier import Verdict
 from inference.look import Look
 from inference.preprocess import Prepared
-from inference.review import ReviewReason, odd_look, odd_verdict, review_reason
+from inference.review import ReviewReason, odd_answer, odd_look, review_reason
 
 ENVELOPE = Envelope(
     min_aspect_ratio=1.2, max_aspect_ratio=30, min_contrast=40, max_row_changes=0.1, max_dissent=4.0, max_distance=2.0

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from inference.bundle import InputSpec, Manifest
-from training.assemble import FULL, write_manifest
+from training.manifest import FULL, write_manifest
 from training.errors import ParityFailed
 from training.export import export_graph
 from training.gates import check_parity, quantization_objection

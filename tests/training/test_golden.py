@@ -16,7 +16,7 @@ from tests.pictures import DARK, LIGHT, encoded, picture
 from tests.tiny_bundle import write_tiny_bundle
 from training.data import Sample
 from training.errors import NoGoldenSample
-from training.golden import GOLDEN_NAME, make_golden
+from training.golden import GOLDEN_NAME, golden_of_samples
 
 HANDWRITTEN, PRINTED = 0, 1
 
@@ -42,7 +42,7 @@ def sample(data: bytes, target: int) -> Sample:
 def test_a_right_answer_becomes_the_sample_and_passes_its_own_check(folder: Path) -> None:
     wrong = sample(encoded(picture(DARK, size=(30, 10)), "JPEG"), PRINTED)
     large, small = (sample(encoded(noise(size), "JPEG"), HANDWRITTEN) for size in ((300, 100), (60, 20)))
-    golden = make_golden(folder, [wrong, large, small], np.array([[0.99, 0.01]] * 3))
+    golden = golden_of_samples(folder, [wrong, large, small], np.array([[0.99, 0.01]] * 3))
     assert golden.file == GOLDEN_NAME
     assert golden.probabilities[HANDWRITTEN] > 0.9
     written = read_golden(folder)
@@ -71,23 +71,23 @@ def add_to_manifest(folder: Path, golden: object) -> None:
 def test_the_surest_of_many_are_the_candidates(folder: Path) -> None:
     unsure = sample(encoded(picture(DARK, size=(8, 8))), HANDWRITTEN)
     sure = [sample(encoded(picture(LIGHT, size=(40, 12))), PRINTED)] * 16
-    golden = make_golden(folder, [unsure, *sure], np.array([[0.6, 0.4]] + [[0.01, 0.99]] * 16))
+    golden = golden_of_samples(folder, [unsure, *sure], np.array([[0.6, 0.4]] + [[0.01, 0.99]] * 16))
     assert golden.probabilities[PRINTED] > 0.9
 
 
 def test_without_a_right_answer_there_is_no_golden_sample(folder: Path) -> None:
     with pytest.raises(NoGoldenSample):
-        make_golden(folder, [sample(encoded(picture(DARK)), PRINTED)], np.array([[0.9, 0.1]]))
+        golden_of_samples(folder, [sample(encoded(picture(DARK)), PRINTED)], np.array([[0.9, 0.1]]))
 
 
 def test_what_becomes_wrong_in_its_own_file_is_not_taken(folder: Path) -> None:
     """The probabilities that were handed over are not believed."""
     with pytest.raises(NoGoldenSample):
-        make_golden(folder, [sample(encoded(picture(DARK)), PRINTED)], np.array([[0.1, 0.9]]))
+        golden_of_samples(folder, [sample(encoded(picture(DARK)), PRINTED)], np.array([[0.1, 0.9]]))
     assert not (folder / GOLDEN_NAME).exists()
 
 
 def test_the_file_is_the_picture_without_loss(folder: Path) -> None:
     page = noise((60, 20))
-    make_golden(folder, [sample(encoded(page), HANDWRITTEN)], np.array([[0.99, 0.01]]))
+    golden_of_samples(folder, [sample(encoded(page), HANDWRITTEN)], np.array([[0.99, 0.01]]))
     np.testing.assert_array_equal(np.asarray(read_golden(folder)), np.asarray(page))

@@ -13,7 +13,7 @@ from registry.catalog import Catalog
 from registry.errors import RegistryUnavailable
 from tests.training.conftest import LABELS
 from training import tracking
-from training.assemble import write_manifest
+from training.manifest import write_manifest
 from training.data import fingerprint
 from training.environment import Commit
 from training.errors import NoSuchRun
