@@ -161,7 +161,8 @@ def risk_coverage_curve(evaluation: Evaluation, split: str, *, threshold: float,
         axis.set_major_formatter(PercentFormatter(1.0))
     faultless = float(curve.coverage[drawn & (curve.risk == 0)].max(initial=0.0))
     axes.set_xlim(np.floor(10 * faultless - 0.5) / 10 if faultless > 0.5 else 0, 1.002)
-    axes.set_ylim(bottom=0)
+    highest = max(target_error, float(curve.risk[drawn].max(initial=0.0)))
+    axes.set_ylim(-0.02 * highest, 1.25 * highest)  # room above for the legend
     axes.legend(frameon=False, loc="upper left")
     _title(axes, f"Risk and coverage, {split}: area {curve.area:.5f}", evaluation)
     return figure
