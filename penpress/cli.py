@@ -19,7 +19,7 @@ from penpress.errors import Interrupted, PenpressError
 from registry.cli import Defaults
 from registry.cli import app as registry_commands
 from registry.errors import RegistryError
-from training.cli import data_commands, train
+from training.cli import cross_validate, data_commands, train
 from training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ FormatName = Annotated[
 
 
 app.command()(train)
+app.command()(cross_validate)
 app.add_typer(data_commands, name="data")
 registry_commands.command()(compare)
 app.add_typer(registry_commands, name="registry")

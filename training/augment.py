@@ -65,7 +65,7 @@ def bleed_through(image: Image.Image, chance: random.Random) -> Image.Image:
     behind = ImageOps.flip(ImageOps.mirror(image)) if chance.random() < 0.5 else ImageOps.mirror(image)
     shifted = np.roll(_floats(behind.filter(ImageFilter.GaussianBlur(1.0))), chance.randrange(image.width), axis=1)
     strength = chance.uniform(0.08, 0.3)
-    return _image(_floats(image) - strength * np.clip(np.float32(paper_of(image)) - shifted, 0, None))
+    return _image(_floats(image) - strength * np.clip(np.array(paper_of(image), dtype=np.float32) - shifted, 0, None))
 
 
 def uneven_light(image: Image.Image, chance: random.Random) -> Image.Image:

@@ -20,6 +20,7 @@ from training.model import Familiar
 FloatArray = npt.NDArray[np.floating[Any]]
 
 _DIRECTIONS = 64
+_IMAGES_A_DIRECTION = 4  # with fewer the directions would explain every training image, and nothing else
 _SMALLEST_DEVIATION = 1e-6
 _TAIL = 0.001
 _ROOM = 1.25
@@ -37,7 +38,8 @@ def fit_familiar(features: FloatArray, *, directions: int = _DIRECTIONS) -> Fami
     mean, deviation = rows.mean(axis=0), np.maximum(rows.std(axis=0), _SMALLEST_DEVIATION)
     standardised = (rows - mean) / deviation
     variances, axes = np.linalg.eigh(standardised.T @ standardised / len(rows))  # ascending
-    unexplained = float(variances[:-directions].sum())
+    directions = min(directions, max(1, len(rows) // _IMAGES_A_DIRECTION))
+    unexplained = max(float(variances[:-directions].sum()), _SMALLEST_DEVIATION)
     parts = (mean, deviation * np.sqrt(unexplained), axes[:, -directions:].T)
     return Familiar(*(torch.from_numpy(np.ascontiguousarray(part)).float() for part in parts))
 

@@ -4,7 +4,7 @@
       DataSetError
         NoDataSet  DataSetInvalid  GroupInTwoSplits  PictureInTwoSplits  EmptySplit
         SourceUnreadable  NothingImported  ImportUnlike  ImportRunning  TooFewDocuments
-      OtherRun  NoSuchRun  TooFewSources
+      ExtraMissing  OtherRun  NoSuchRun  TooFewSources
       GateError
         ParityFailed  CamMismatch  NoGoldenSample
 
@@ -61,6 +61,10 @@ class ImportRunning(DataSetError):
 
 class TooFewDocuments(DataSetError):
     """There are too few documents to predict some of them from the others."""
+
+
+class ExtraMissing(TrainingError):
+    """Training takes packages that the service does without: install penpress[training]."""
 
 
 class OtherRun(TrainingError):

@@ -163,7 +163,7 @@ class _Run:
     def _stage(self, stage: Stage, description: str, loader: DataLoader[Any]) -> Advance:
         if not self._accelerator.is_main_process:
             return lambda done: None
-        return stage(description, len(loader) * self._config.batch_images)
+        return stage(description, len(loader) * (loader.batch_size or 1))
 
     def _trained(self) -> list[tuple[str, nn.Parameter]]:
         named = self._accelerator.unwrap_model(self._learner).named_parameters()
@@ -178,7 +178,7 @@ class _Run:
         if not self._accelerator.is_main_process:
             return
         optimiser = _bare(self._optimiser).state_dict()
-        tensors = {f"{_LAST}{name}": parameter for name, parameter in self._trained()}
+        tensors: dict[str, Tensor] = {f"{_LAST}{name}": parameter for name, parameter in self._trained()}
         tensors |= {f"{_BEST}{name}": tensor for name, tensor in self._best.items()}
         tensors |= {f"{_OPTIMISER}{i}.{name}": t for i, kept in optimiser["state"].items() for name, t in kept.items()}
         state = {

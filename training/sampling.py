@@ -43,6 +43,6 @@ def balancing_weights(samples: Sequence[Sample]) -> Tensor:
     sizes = Counter((sample.target, sample.source) for sample in samples)
     weights = torch.tensor([sizes[sample.target, sample.source] ** -0.5 for sample in samples], dtype=torch.float64)
     targets = torch.tensor([sample.target for sample in samples])
-    for target in targets.unique():
+    for target in {sample.target for sample in samples}:
         weights[targets == target] /= weights[targets == target].sum()
     return weights

@@ -74,11 +74,12 @@ def test_a_page_that_looks_unlike_a_line_is_odd(look: dict[str, float], reason: 
     ],
 )
 def test_an_image_that_is_far_or_divided_is_odd(answer: dict[str, Any], reason: ReviewReason | None) -> None:
-    assert odd_verdict(verdict(**answer), ENVELOPE) == reason
+    answered = verdict(**answer)
+    assert odd_answer(answered.dissent, answered.distance, ENVELOPE) == reason
 
 
 def test_without_a_limit_no_distance_is_too_far() -> None:
-    assert odd_verdict(verdict(distance=1e9), ENVELOPE.model_copy(update={"max_distance": None})) is None
+    assert odd_answer(0.0, 1e9, ENVELOPE.model_copy(update={"max_distance": None})) is None
 
 
 def test_a_strange_page_needs_review_however_sure_the_model_is() -> None:

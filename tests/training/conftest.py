@@ -16,11 +16,11 @@ from PIL import Image, ImageDraw
 from torchvision.models import mobilenet_v2
 
 from inference.bundle import Bundle, InputSpec, Manifest
-from training.manifest import FULL, write_manifest
 from training.config import TrainingConfig
 from training.data import COLUMNS, SPLITS, read_data_set
 from training.evaluate import Evaluation
 from training.export import export_graph
+from training.manifest import FULL, write_manifest
 from training.model import FEATURES, ServingModel
 
 LABELS = ("handwritten", "printed")

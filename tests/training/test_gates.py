@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from inference.bundle import InputSpec, Manifest
-from training.manifest import FULL, write_manifest
 from training.errors import ParityFailed
 from training.export import export_graph
 from training.gates import check_parity, quantization_objection
+from training.manifest import FULL, write_manifest
 from training.model import FEATURES, ServingModel
 
 RIGHT = np.tile([0.9, 0.1], (1000, 1))

@@ -88,7 +88,7 @@ def test_each_source_is_left_out_once(make_data_set, config: TrainingConfig, tmp
         return row | {"source": source, "group": f"{split}-{source}"}
 
     data_set = read_data_set(make_data_set(images=6, change=three_sources), config.labels)
-    results = list(leave_sources_out(data_set, config, tmp_path / "cv", folds=None, on_epoch=print, stage=silent))
+    results = list(leave_sources_out(data_set, config, tmp_path / "cv", folds=None, stage=silent))
     assert [{sample.source for sample in result.samples} for result in results] == assign_folds(data_set, None)
     assert {source: images for source, (_, images) in by_source(results).items()} == {f"example.org/{n}": 8 for n in range(3)}
     assert all(result.logits.shape == (8, 2) for result in results)

@@ -13,11 +13,11 @@ from registry.catalog import Catalog
 from registry.errors import RegistryUnavailable
 from tests.training.conftest import LABELS
 from training import tracking
-from training.manifest import write_manifest
 from training.data import fingerprint
 from training.environment import Commit
 from training.errors import NoSuchRun
 from training.evaluate import Evaluation
+from training.manifest import write_manifest
 from training.record import Outcome
 from training.tracking import tracked_run
 
