@@ -122,7 +122,7 @@ def show_comparison(comparison: Comparison, first: str, second: str) -> None:
 def _show_disagreements(console: Console, comparison: Comparison, first: str, second: str) -> None:
     if not comparison.disagreements:
         return
-    table = _table("FILE", "TRUTH", first.upper(), "", second.upper(), "", right=(3, 5))
+    table = _table("FILE", "TRUTH", first, "", second, "", right=(3, 5))
     for found in islice(comparison.disagreements, _SHOWN_DISAGREEMENTS):
         cells = [(verdict.predicted_class, f"{verdict.confidence:.3f}") for verdict in (found.first, found.second)]
         table.add_row(found.name, found.truth, *cells[0], *cells[1])
