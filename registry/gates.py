@@ -12,6 +12,7 @@ import numpy as np
 
 from inference.bundle import Bundle
 from inference.classifier import Classifier, ClassifierError, WrongGraph
+from inference.golden import check_golden
 from registry.defaults import CALIBRATION_ERROR, MARGIN
 
 _COMPARED = ("accuracy", "macro_f1")
@@ -117,7 +118,7 @@ def check_answers(classifier: Classifier) -> None:
         raise WrongGraph("The graph gives what are no probabilities.")
 
 
-SERVING_CHECKS: tuple[Check, ...] = (check_answers,)
+SERVING_CHECKS: tuple[Check, ...] = (check_answers, check_golden)
 """What a loaded graph must prove, in order; each raises a `ClassifierError`."""
 
 

@@ -48,7 +48,7 @@ def check_cam(model: ServingModel, bundle: Bundle, images: Sequence[Pixels]) -> 
     differences = []
     for image, verdict in zip(images, verdicts, strict=True):
         target = bundle.manifest.labels.index(verdict.predicted_class)
-        pixels = torch.from_numpy(image[None]).float()
+        pixels = torch.tensor(image[None], dtype=torch.float32)
         expected = judge.attribute(pixels, target=target, relu_attributions=True)[0, 0].detach().numpy()
         differences.append(float(np.abs(verdict.cam - expected).max()))
     if not max(differences) <= _LARGEST_DIFFERENCE:
