@@ -24,6 +24,7 @@ _IMAGES_A_DIRECTION = 4  # with fewer the directions would explain every trainin
 _SMALLEST_DEVIATION = 1e-6
 _TAIL = 0.001
 _ROOM = 1.25
+_ROOM_FOR_PALE_INK = 1.5
 _DISTANT_SHARE = 0.0025
 _DIVIDED_SHARE = 0.002
 
@@ -47,8 +48,8 @@ def fit_familiar(features: FloatArray, *, directions: int = _DIRECTIONS) -> Fami
 def fit_envelope(looks: Sequence[Look], validation: Served) -> Envelope:
     """Limits from the `looks` of training images and from what the served graph says of the `validation` images.
 
-    Documents differ more than the lines of one do: limits at the thousandth line flag more than that of documents left out,
-    and with room of a quarter less.
+    Documents differ more than the lines of one do, so limits at the thousandth line flag more than that of documents left out.
+    With room of a quarter, and of a half for how pale their ink is, they flag hardly any.
     """
     rows = [(look.aspect_ratio, look.contrast, look.row_changes) for look in (*looks, *validation.looks)]
     distances = validation.distances
@@ -56,7 +57,7 @@ def fit_envelope(looks: Sequence[Look], validation: Served) -> Envelope:
     return Envelope(
         min_aspect_ratio=float(np.quantile(aspects, _TAIL)) / _ROOM,
         max_aspect_ratio=float(np.quantile(aspects, 1 - _TAIL)) * _ROOM,
-        min_contrast=float(np.quantile(contrasts, _TAIL)) / _ROOM,
+        min_contrast=float(np.quantile(contrasts, _TAIL)) / _ROOM_FOR_PALE_INK,
         max_row_changes=float(np.quantile(changes, 1 - _TAIL)) * _ROOM,
         max_dissent=float(np.quantile(validation.dissents, 1 - _DIVIDED_SHARE)),
         max_distance=None if distances is None else float(np.quantile(distances, 1 - _DISTANT_SHARE)),
