@@ -30,22 +30,26 @@ def golden_of_samples(directory: Path, samples: Sequence[Sample], probabilities:
     classifier = Classifier(load_bundle(directory), device="cpu")
     pictures = [(_as_png(sample.read(), classifier), sample.target) for sample in _surest(samples, probabilities)]
     for data, target in sorted(pictures, key=lambda picture: len(picture[0])):
-        golden = _write(directory, data, classifier)
-        if int(np.argmax(golden.probabilities)) == target:
-            return golden
+        answer = _answer(data, classifier)
+        if int(np.argmax(answer)) == target:
+            return _write(directory, data, answer)
     raise NoGoldenSample
 
 
 def golden_of_file(directory: Path, image: Path) -> Golden:
     """The same for an image of one's own: one from a data set may not be passed on with every model."""
     classifier = Classifier(load_bundle(directory), device="cpu")
-    return _write(directory, _as_png(image.read_bytes(), classifier), classifier)
+    data = _as_png(image.read_bytes(), classifier)
+    return _write(directory, data, _answer(data, classifier))
 
 
-def _write(directory: Path, data: bytes, classifier: Classifier) -> Golden:
+def _answer(data: bytes, classifier: Classifier) -> tuple[float, ...]:
+    return tuple(answer_page(classifier, data).probabilities.values())
+
+
+def _write(directory: Path, data: bytes, answer: tuple[float, ...]) -> Golden:
     (directory / GOLDEN_NAME).write_bytes(data)
-    verdict = answer_page(classifier, data)
-    return Golden(file=GOLDEN_NAME, probabilities=tuple(verdict.probabilities.values()))
+    return Golden(file=GOLDEN_NAME, probabilities=answer)
 
 
 def _surest(samples: Sequence[Sample], probabilities: FloatArray) -> list[Sample]:
