@@ -1,6 +1,8 @@
-"""From a data set of labelled images to a candidate model: a new linear head on MobileNetV2, exported, measured and logged.
+"""From labelled images to a candidate model: imported, trained, exported, proved, measured and logged.
 
-`data` reads and checks the data set, `augment` varies a page, `model` holds the network, `features` runs its trunk once over
-every image, `fit` trains the head, `metrics` and `calibration` judge it, `export` writes the ONNX graphs, `gates` lets them
-pass, `evaluate` measures them through `inference`, `assemble` makes the bundle.
+`importing` and `data_cli` make data sets that leak nothing, `data` reads them, `audit` and `review` look for wrong labels. `config`
+says what a run is to do; `images`, `augment` and `sampling` feed it, `model` holds the network, `features` runs its trunk,
+`transfer` and `finetune` say what learns, `fit` is the one loop, `run` and `train` put it together, `cross_validation` leaves
+sources out. `export`, `gates`, `calibration`, `envelope`, `golden`, `evaluate` and `metrics` make and measure the bundle that
+`assemble` writes; `tracking`, `record`, `plots` and `contact_sheet` log it all to MLflow.
 """

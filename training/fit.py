@@ -128,15 +128,17 @@ class _Run:
 
     def _train(self, number: int, stage: Stage) -> tuple[float, float]:
         """The mean loss, and images per second."""
-        loader = self._accelerator.prepare(self._task.loader(number))
-        advance = self._stage(stage, f"epoch {number}", loader)
+        drawn = self._task.loader(number)
+        loader = self._accelerator.prepare(drawn)
+        advance = self._stage(stage, f"epoch {number}", drawn)
         self._learner.train()
         losses, images, started = [], 0, time.monotonic()
         for step, (inputs, targets) in enumerate(loader):
             with _warming_up(_bare(self._optimiser), step if number == 1 else _WARM_UP_STEPS):
                 losses.append(self._step(inputs, targets))
-            images += len(targets) * self._accelerator.num_processes
-            advance(len(targets))
+            done = len(targets) * self._accelerator.num_processes
+            images += done
+            advance(done)
         return float(torch.stack(losses).mean()), images / (time.monotonic() - started)
 
     def _step(self, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -149,7 +151,7 @@ class _Run:
     @torch.inference_mode()
     def _judge(self, number: int, stage: Stage) -> tuple[float, float]:
         """Loss and accuracy on validation."""
-        advance = self._stage(stage, f"validation after epoch {number}", self._validation)
+        advance = self._stage(stage, f"validation after epoch {number}", self._task.validation)
         self._learner.eval()
         answers, truths = [], []
         for inputs, targets in self._validation:
@@ -163,7 +165,7 @@ class _Run:
     def _stage(self, stage: Stage, description: str, loader: DataLoader[Any]) -> Advance:
         if not self._accelerator.is_main_process:
             return lambda done: None
-        return stage(description, len(loader) * (loader.batch_size or 1))
+        return stage(description, len(loader) * (loader.batch_size or 1))  # to within the last batch
 
     def _trained(self) -> list[tuple[str, nn.Parameter]]:
         named = self._accelerator.unwrap_model(self._learner).named_parameters()
