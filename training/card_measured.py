@@ -1,9 +1,10 @@
 """The sections of a model card that other measurements tell: unseen sources, robustness, inputs that it was not made for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from inference.bundle import Manifest
-from training.markdown import table
+from training.card_sections import recipe, repository
+from training.markdown import paragraph, percent, table
 from training.results import Counted, OddInputs, Robustness, UnseenSources
 
 
@@ -22,23 +23,20 @@ def _unseen_sources(manifest: Manifest, unseen: UnseenSources) -> str:
     images = sum(counted.images for counted in unseen.sources.values())
     right = sum(counted.right for counted in unseen.sources.values())
     folds = "one at a time" if unseen.folds == len(unseen.sources) else f"in {unseen.folds} groups"
-    said = (
-        f"**Sources that it has never seen.** Of the {len(unseen.sources)} sources of training and validation each was left out, "
-        f"{folds}, and answered by\na network trained on the others: **accuracy {right / images:.4f}** on {images:,} lines."
-        f"{_other_recipe(manifest, unseen.parameters)}{_only_in_test(manifest, unseen.sources)}"
+    said = paragraph(
+        "**Sources that it has never seen.**",
+        f"Each of the {len(unseen.sources)} sources of training and validation was left out, {folds},",
+        f"and answered by a network trained on the others: **accuracy {right / images:.4f}** on {images:,} lines.",
+        _compare_recipes(recipe(unseen.parameters), recipe(manifest.notes.get("parameters", {}))),
+        _only_in_test(manifest, unseen.sources),
     )
-    rows = [[name.removeprefix("github.com/"), *_counted(counted)] for name, counted in unseen.sources.items()]
-    return f"{said}\n\n{table(['repository left out (github.com/)', 'lines', 'accuracy'], rows)}"
+    rows = [[repository(name), f"{each.images:,}", f"{each.right / each.images:.4f}"] for name, each in unseen.sources.items()]
+    return f"{said}\n\n{table(['left out (github.com/)', 'lines', 'accuracy'], rows)}"
 
 
-def _counted(counted: Counted) -> Sequence[str]:
-    return f"{counted.images:,}", f"{counted.right / counted.images:.4f}"
-
-
-def _other_recipe(manifest: Manifest, parameters: Mapping[str, str]) -> str:
-    own = manifest.notes.get("parameters", {})
-    other = [f"`{name}` {value}" for name, value in parameters.items() if own.get(name) != value]
-    return f"\nTheir recipe differed from this model's in {', '.join(other)}." if other else "\nTheir recipe was this model's."
+def _compare_recipes(theirs: Mapping[str, str], own: Mapping[str, str]) -> str:
+    other = [f"`{name}` {value}" for name, value in theirs.items() if own.get(name) != value]
+    return f"Their recipe differed from this model's: {', '.join(other)}." if other else "Their recipe was this model's."
 
 
 def _only_in_test(manifest: Manifest, known: Mapping[str, Counted]) -> str:
@@ -47,8 +45,10 @@ def _only_in_test(manifest: Manifest, known: Mapping[str, Counted]) -> str:
     if not fresh:
         return ""
     images = sum(found["images"] for found in fresh)
-    right = sum(found["images"] * found["accuracy"] for found in fresh)
-    return f"\nThis model's on the {len(fresh)} sources that are in test only: {right / images:.4f} on {images:,} lines."
+    accuracy = sum(found["images"] * found["accuracy"] for found in fresh) / images
+    return (
+        f"Of the sources of test {len(fresh)} are in no other split: on their {images:,} lines this model has {accuracy:.4f}."
+    )
 
 
 def _robustness(robustness: Robustness) -> str:
@@ -57,9 +57,9 @@ def _robustness(robustness: Robustness) -> str:
         [
             name,
             f"{found.accuracy:.4f}",
-            f"{found.changed:.2%}",
-            f"{found.share:.2%}",
-            f"{found.error_when_sure:.2%}",
+            percent(found.changed),
+            percent(found.share),
+            percent(found.error_when_sure),
             _reasons(found.reasons),
         ]
         for name, found in robustness.variations.items()
@@ -69,12 +69,12 @@ def _robustness(robustness: Robustness) -> str:
 
 
 def _odd_inputs(odd_inputs: OddInputs) -> str:
+    columns = ["kind", "images", "sent to a person", "by reason"]
     rows = [
-        [kind.replace("_", " "), f"{noticed.images:,}", f"{noticed.share:.2%}", _reasons(noticed.reasons)]
+        [kind.replace("_", " "), f"{noticed.images:,}", percent(noticed.share), _reasons(noticed.reasons)]
         for kind, noticed in odd_inputs.kinds.items()
     ]
-    columns = ["kind", "images", "sent to a person", "by reason"]
-    return f"**What it was not made for.** The share that is sent to a person:\n\n{table(columns, rows)}"
+    return f"**What it was not made for**, and which share of it is sent to a person:\n\n{table(columns, rows)}"
 
 
 def _reasons(reasons: Mapping[str, int]) -> str:

@@ -6,7 +6,7 @@
         SourceUnreadable  NothingImported  ImportUnlike  ImportRunning  TooFewDocuments
       ExtraMissing  OtherRun  NoSuchRun  TooFewSources
       CardError
-        ResultsInvalid  ResultsOfAnotherModel  NoCardText
+        ResultsInvalid  ResultsOfAnotherModel  NotMeasured  NoCardText
       GateError
         ParityFailed  CamMismatch  NoGoldenSample
 
@@ -87,6 +87,10 @@ class ResultsInvalid(CardError):
 
 class ResultsOfAnotherModel(CardError):
     """Those results were measured on another model."""
+
+
+class NotMeasured(CardError):
+    """The bundle states no figures of its test split."""
 
 
 class NoCardText(CardError):
