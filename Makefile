@@ -5,6 +5,8 @@ PYTHON ?= python3
 SAMPLES ?= samples/images
 DATA ?= ../shared/data
 PORT ?= 8000
+STARTER ?= registry/starter
+TRAIN_OPTIONS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PENPRESS := $(BIN)/penpress
@@ -44,9 +46,18 @@ bench: $(VENV)/.dev ## Measure the batch path and /predict/ against a plain loop
 	$(BIN)/python -m benchmarks.throughput --data $(DATA)
 
 .PHONY: train
-train: $(VENV)/.dev ## Train the model that ships anew, from DATA, into build/training
-	$(BIN)/python -m training --data $(DATA)/lines --weights $(DATA)/weights/mobilenet_v2_imagenet.safetensors \
-		--augmented-share 0 --out build/training
+train: build/data ## Train the model that ships anew, from DATA, into build/training
+	$(PENPRESS) train build/data --weights $(DATA)/weights/mobilenet_v2_imagenet.safetensors --name starter \
+		--out build/training --tracking-uri sqlite:///build/mlflow.db $(TRAIN_OPTIONS)
+
+build/data: | $(VENV)/.dev
+	$(PENPRESS) data import folder $(DATA)/lines --out $@
+
+.PHONY: card
+card: $(VENV)/.dev ## Measure the model that ships on DATA, and render its card
+	$(BIN)/python -m benchmarks.robustness $(STARTER) --data $(DATA) --json $(STARTER)/results/robustness.json
+	$(BIN)/python -m benchmarks.odd_inputs $(STARTER) --data $(DATA) --json $(STARTER)/results/odd_inputs.json
+	$(BIN)/python -m training card $(STARTER)
 
 .PHONY: lock
 lock: $(VENV)/.uv ## Resolve the pinned requirements anew

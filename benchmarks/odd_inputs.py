@@ -4,16 +4,17 @@ Pages, blanks, pictures and the like lie in folders with a `metadata.csv` that n
 """
 
 import argparse
-import csv
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.answering import answer
+from benchmarks.images import read_rows
 from inference.bundle import load_bundle
-from inference.classifier import Classifier, Verdict
-from inference.images import ImageLimits
-from inference.items import classify_pages, prepare_pages
+from inference.classifier import Classifier
+from registry.cache import manifest_sha256
 from registry.starter import STARTER
+from training.results import Noticed, OddInputs
 
 _LINES = "good test lines"
 
@@ -25,43 +26,38 @@ def main() -> None:
         "bundle", type=Path, nargs="?", default=STARTER, help="folder of the bundle; default: the one that ships"
     )
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with odd, pages and lines")
+    parser.add_argument("--json", type=Path, help="file for the counts, from which the model card takes them")
     options = parser.parse_args()
     classifier = Classifier(load_bundle(options.bundle), device="cpu")
-    reasons: dict[str, Counter[str]] = defaultdict(Counter)
+    counted: dict[str, Counter[str]] = defaultdict(Counter)
     for kind, path in _images(options.data):
-        reasons[kind][_reason(classifier, path)] += 1
-    for kind, counted in reasons.items():
-        print(_line(kind, counted))
+        counted[kind][answer(classifier, path.read_bytes())[1] or ""] += 1
+    kinds = {kind: _noticed(reasons) for kind, reasons in counted.items()}
+    for kind, noticed in kinds.items():
+        print(_line(kind, noticed))
+    if options.json:
+        OddInputs(bundle_sha256=manifest_sha256(classifier.bundle), kinds=kinds).write(options.json)
 
 
 def _images(data: Path) -> Iterator[tuple[str, Path]]:
     """Kind and file, the odd kinds first."""
-    for row in sorted(_rows(data / "odd"), key=lambda row: row["kind"]):
+    for row in sorted(read_rows(data / "odd"), key=lambda row: row["kind"]):
         yield row["kind"], data / "odd" / row["file"]
-    for row in sorted(_rows(data / "pages"), key=lambda row: row["label"]):
+    for row in sorted(read_rows(data / "pages"), key=lambda row: row["label"]):
         yield f"{row['label']}_pages", data / "pages" / row["file"]
-    for row in _rows(data / "lines"):
+    for row in read_rows(data / "lines"):
         if row["split"] == "test":
             yield _LINES, data / "lines" / row["file"]
 
 
-def _rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / "metadata.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+def _noticed(counted: Counter[str]) -> Noticed:
+    reasons = {reason: number for reason, number in counted.most_common() if reason}
+    return Noticed(images=counted.total(), reasons=reasons)
 
 
-def _reason(classifier: Classifier, path: Path) -> str:
-    """Why a person should look, or nothing."""
-    (answer,) = classify_pages(classifier, list(prepare_pages(path.read_bytes(), ImageLimits(), classifier.spec)))
-    if not isinstance(answer.result, Verdict):
-        raise answer.result
-    return answer.review or ""
-
-
-def _line(kind: str, counted: Counter[str]) -> str:
-    total, unnoticed = counted.total(), counted[""]
-    causes = ", ".join(f"{reason} {number}" for reason, number in counted.most_common() if reason)
-    return f"{kind:24}: {1 - unnoticed / total:7.2%} of {total:4} need review ({causes or 'no reason'})"
+def _line(kind: str, noticed: Noticed) -> str:
+    causes = ", ".join(f"{reason} {number}" for reason, number in noticed.reasons.items())
+    return f"{kind:24}: {noticed.share:7.2%} of {noticed.images:4} need review ({causes or 'no reason'})"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`python -m training`: the commands of `training.cli` where the command line of Penpress is not at hand."""
+"""`python -m training`: the commands of `training.cli` where the command line of Penpress is not at hand, and `card`."""
 
 import sys
 
@@ -6,12 +6,14 @@ import typer
 
 from inference.errors import BundleError
 from registry.errors import RegistryError
+from training.card import card
 from training.cli import cross_validate, data_commands, train
 from training.errors import TrainingError
 
 app = typer.Typer(name="training", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command()(train)
 app.command()(cross_validate)
+app.command()(card)
 app.add_typer(data_commands, name="data")
 
 

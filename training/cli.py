@@ -53,6 +53,7 @@ def cross_validate(
     data: Data,
     out: Out,
     folds: Annotated[int | None, typer.Option(help="Groups of sources; by default each source is one.", min=2)] = None,
+    json: Annotated[Path | None, typer.Option(help="File for the counts, from which the model card takes them.")] = None,
     **options: Any,
 ) -> None:
     """Tell how a recipe does on sources that it has never seen; the test split stays closed."""
@@ -60,10 +61,14 @@ def cross_validate(
         from training.cross_validation import by_source, leave_sources_out
         from training.data import read_data_set
         from training.progress import progress_bars
+        from training.results import Counted, UnseenSources
     config = config_of(data, options)
     with progress_bars() as stage:
         results = list(leave_sources_out(read_data_set(data, config.labels), config, out, folds=folds, stage=stage))
     counts = by_source(results)
+    if json is not None:
+        sources = {source: Counted(images=images, right=right) for source, (right, images) in counts.items()}
+        UnseenSources(parameters=config.parameters(), folds=len(results), sources=sources).write(json)
     for source, (right, images) in counts.items():
         typer.echo(f"{right / images:.4f}  {right:5} of {images:5}  {source}")
     right, images = (sum(column) for column in zip(*counts.values(), strict=True))

@@ -5,6 +5,8 @@
         NoDataSet  DataSetInvalid  GroupInTwoSplits  PictureInTwoSplits  EmptySplit
         SourceUnreadable  NothingImported  ImportUnlike  ImportRunning  TooFewDocuments
       ExtraMissing  OtherRun  NoSuchRun  TooFewSources
+      CardError
+        ResultsInvalid  ResultsOfAnotherModel  NotMeasured  NoCardText
       GateError
         ParityFailed  CamMismatch  NoGoldenSample
 
@@ -73,6 +75,26 @@ class OtherRun(TrainingError):
 
 class TooFewSources(TrainingError):
     """There are too few sources to leave some out."""
+
+
+class CardError(TrainingError):
+    """The model card cannot be rendered."""
+
+
+class ResultsInvalid(CardError):
+    """What lies in that file are not the results that should be there."""
+
+
+class ResultsOfAnotherModel(CardError):
+    """Those results were measured on another model."""
+
+
+class NotMeasured(CardError):
+    """The bundle states no figures of its test split."""
+
+
+class NoCardText(CardError):
+    """There is no text from which a card could be rendered."""
 
 
 class GateError(TrainingError):

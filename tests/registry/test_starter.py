@@ -12,7 +12,10 @@ from inference.classifier import Classifier
 from inference.images import ImageLimits, open_document
 from inference.preprocess import prepare
 from registry.starter import STARTER
+from training.card import CARD, render_card
+from training.card_sections import repository
 
+RESULTS = STARTER / "results"
 TEST_DATA = Path(os.environ.get("PENPRESS_TEST_DATA", Path(__file__).parents[3] / "shared" / "data" / "lines"))
 SAMPLE = 100
 
@@ -25,8 +28,23 @@ def test_the_bundle_is_whole() -> None:
 
 
 def test_the_card_states_the_measured_accuracy() -> None:
-    card = (STARTER / "MODEL_CARD.md").read_text(encoding="utf-8")
+    card = (STARTER / CARD).read_text(encoding="utf-8")
     assert f"{load_bundle(STARTER).manifest.metrics['test']['accuracy']:.4f}" in card
+
+
+def test_the_card_can_be_rendered() -> None:
+    assert "$" not in render_card(STARTER, RESULTS)
+
+
+@pytest.mark.skipif(not RESULTS.is_dir(), reason="the card that ships was written before any were rendered from results")
+def test_the_card_is_what_its_figures_render() -> None:
+    assert (STARTER / CARD).read_text(encoding="utf-8") == render_card(STARTER, RESULTS), "`make card` renders it anew"
+
+
+def test_every_source_is_attributed() -> None:
+    attribution = (STARTER / "ATTRIBUTION.md").read_text(encoding="utf-8")
+    sources = load_bundle(STARTER).manifest.metrics["test"]["accuracy_by_source"]
+    assert [source for source in sources if f"| {repository(source)} |" not in attribution] == []
 
 
 @pytest.mark.skipif(not (TEST_DATA / "metadata.csv").is_file(), reason="the data set is not here; PENPRESS_TEST_DATA names it")
