@@ -67,7 +67,7 @@ class TrainingConfig:
     weights: Annotated[Path | None, "safetensors file with ImageNet weights; by default torchvision's download"] = None
     height: Annotated[int, "input height in pixels", _PIXELS] = 256
     width: Annotated[int, "input width in pixels", _PIXELS] = 1024
-    seed: Annotated[int, "seed of everything that is drawn", Limits(0, 2**63 - 1)] = 20261124
+    seed: Annotated[int, "seed of everything that is drawn", _NONE_OR_MORE] = 20261124
 
     strategy: Annotated[Strategy, "a new head on the frozen trunk, or the trunk's last blocks too"] = "transfer"
     subset: Annotated[float, "share of the training images, by whole documents", _SHARE_ABOVE_ZERO] = 1.0

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
-from typer.models import OptionInfo
 
-from training.config import Limits, TrainingConfig
+from training.config import TrainingConfig
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -34,14 +33,13 @@ def _options() -> list[inspect.Parameter]:
             name,
             inspect.Parameter.KEYWORD_ONLY,
             default=defaults[name],
-            annotation=Annotated[get_args(hint)[0], _option(*get_args(hint)[1:])],
+            annotation=Annotated[get_args(hint)[0], _option(get_args(hint)[1])],
         )
         for name, hint in get_type_hints(TrainingConfig, include_extras=True).items()
         if get_origin(hint) is Annotated
     ]
 
 
-def _option(words: str, *limits: Limits) -> OptionInfo:
-    """An option; of a path there must be a file, which matters to no other type."""
-    within = "".join(f" ({limit})" for limit in limits if limit.most is not None)
-    return typer.Option(help=f"{words[0].upper()}{words[1:]}{within}.", exists=True, dir_okay=False)
+def _option(words: str) -> Any:
+    """An option; where it is a path there must be a file, which no other type heeds."""
+    return typer.Option(help=f"{words[0].upper()}{words[1:]}.", exists=True, dir_okay=False)

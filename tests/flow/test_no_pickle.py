@@ -50,7 +50,13 @@ def run_watched(code: str, folder: Path, words: str = "") -> list[str]:
         "PYTHONPATH": os.pathsep.join([str(WATCH), str(ROOT)]),
     }
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, env=environment, input=words, capture_output=True, text=True, timeout=WITHIN_SECONDS
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=environment,
+        input=words,
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_SECONDS,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return notes.read_text().split("\n\n")[:-1] if notes.exists() else []
