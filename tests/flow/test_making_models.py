@@ -102,7 +102,7 @@ def test_the_documented_commands_lead_to_production_and_back(shell: Shell, home:
             assert seconds_until(shipped, home) <= FOLLOWED_WITHIN_SECONDS
     assert made != shipped
     assert "accuracy of prod" in printed['penpress registry compare prod "$VERSION" data/lines']
-    assert f'"{made}","succeeded"' in printed['penpress classify "$LINES/test"']
+    assert f',"{made}",' in printed['penpress classify "$LINES/test"']
     assert_the_story_is_told(printed, made, shipped)
 
 

@@ -18,7 +18,7 @@ def test_a_number_beyond_its_limits(penpress: Penpress, command: str) -> None:
 def test_a_file_that_is_not_there(penpress: Penpress, option: str) -> None:
     outcome = penpress("train", "lines", "--out", "run", option, "none")
     assert outcome.code == 2
-    assert f"Invalid value for '{option}': File 'none' does not exist." in " ".join(outcome.err.replace("│", " ").split())
+    assert f"Invalid value for '{option}': file 'none' does not exist." in " ".join(outcome.err.replace("│", " ").split())
 
 
 def test_a_data_set_that_is_not_there(penpress: Penpress, tmp_path: Path) -> None:
