@@ -9,6 +9,7 @@ import typer
 
 from penpress.errors import CannotWrite, NothingToDo
 from registry.cli import TrackingUri
+from training.extra import require_extra
 
 if TYPE_CHECKING:
     from registry.comparison import Comparison, Labelled
@@ -26,6 +27,7 @@ def compare(
     tracking_uri: TrackingUri = "",
 ) -> None:
     """Compare two models on a labelled data set: accuracy, agreement, McNemar's test, disagreements."""
+    require_extra()
     from registry.catalog import Catalog
     from registry.comparison import compare, open_model
     from registry.display import show_comparison

@@ -41,7 +41,7 @@ def test_every_make_target_that_the_documents_name_exists() -> None:
 
 def test_every_command_that_the_documents_name_exists() -> None:
     known = {name: set(getattr(command, "commands", ())) for name, command in get_command(cli.app).commands.items()}
-    pattern = re.compile(r"(?:^ *|`|\$\()penpress ([a-z]+)(?: ([a-z]+))?", re.MULTILINE)
+    pattern = re.compile(r"(?:^ *|`|\$\()penpress ([a-z-]+)(?: ([a-z]+))?", re.MULTILINE)
     named = {words for path in MARKDOWN for words in pattern.findall(path.read_text())}
     assert {"up", "down", "classify", "jobs"} <= {name for name, _ in named} <= set(known)
     assert [f"{group} {name}" for group, name in named if known[group] and name and name not in known[group]] == []

@@ -10,7 +10,13 @@ from training.card import card
 from training.cli import cross_validate, data_commands, train
 from training.errors import TrainingError
 
-app = typer.Typer(name="training", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    name="training",
+    help="Make data sets, and train models on them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 app.command()(train)
 app.command()(cross_validate)
 app.command()(card)

@@ -3,9 +3,6 @@
 Every command imports what it needs when it runs: the service installs without the packages that training takes.
 """
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +10,7 @@ import typer
 
 from registry.cli import TrackingUri
 from training.data_cli import data_commands
-from training.errors import ExtraMissing
+from training.extra import require_extra
 from training.options import config_of, with_training_options
 
 if TYPE_CHECKING:
@@ -24,7 +21,10 @@ __all__ = ["cross_validate", "data_commands", "train"]
 Data = Annotated[Path, typer.Argument(help="A data set as `penpress data import` makes them.", show_default=False)]
 Out = Annotated[
     Path,
-    typer.Option(help="Folder for the checkpoint, the features and what comes of it; called again with the same, it goes on."),
+    typer.Option(
+        help="Folder for the checkpoint, the features and what comes of it; called again with the same, it goes on.",
+        show_default=False,
+    ),
 ]
 
 
@@ -38,11 +38,13 @@ def train(
     **options: Any,
 ) -> None:
     """Train a candidate model, measure it, and log the run."""
-    with _training_extra():
-        from training.progress import progress_bars
-        from training.train import Tracking, train_candidate
+    config = config_of(data, options)
+    require_extra()
+    from training.progress import progress_bars
+    from training.train import Tracking, train_candidate
+
     with progress_bars() as stage:
-        trained = train_candidate(config_of(data, options), out, Tracking(tracking_uri, experiment, name), stage)
+        trained = train_candidate(config, out, Tracking(tracking_uri, experiment, name), stage)
     if trained is not None:
         _report(trained.bundle)
         typer.echo(f"run {trained.run_id}")
@@ -57,12 +59,13 @@ def cross_validate(
     **options: Any,
 ) -> None:
     """Tell how a recipe does on sources that it has never seen; the test split stays closed."""
-    with _training_extra():
-        from training.cross_validation import by_source, leave_sources_out
-        from training.data import read_data_set
-        from training.progress import progress_bars
-        from training.results import Counted, UnseenSources
     config = config_of(data, options)
+    require_extra()
+    from training.cross_validation import by_source, leave_sources_out
+    from training.data import read_data_set
+    from training.progress import progress_bars
+    from training.results import Counted, UnseenSources
+
     with progress_bars() as stage:
         results = list(leave_sources_out(read_data_set(data, config.labels), config, out, folds=folds, stage=stage))
     counts = by_source(results)
@@ -84,15 +87,3 @@ def _report(bundle: "Bundle") -> None:
         )
     objection = manifest.notes["quantized_left_out_because"]
     typer.echo(f"{bundle.directory} serves {manifest.serve}{f': {objection}' if objection else ''}")
-
-
-@contextmanager
-def _training_extra() -> Iterator[None]:
-    """Import what training takes, with threads that sleep while they wait: on cores that others use too, threads that spin
-    made training four times slower. Raises `ExtraMissing`.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise ExtraMissing(f"{ExtraMissing.__doc__} {error.name} is missing.") from error

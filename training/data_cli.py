@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from training.extra import require_extra
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -74,6 +76,7 @@ def import_catmus(
 
     Typewritten lines keep their label; training leaves them out.
     """
+    require_extra()
     from training.importing.catmus import catmus
 
     columns = {
@@ -104,6 +107,7 @@ def import_corto(
     threads: Threads = 2,
 ) -> None:
     """corto-ai/handwritten-text: handwritten lines in grey. It names no documents: each picture counts as one."""
+    require_extra()
     from training.importing.corto import corto
 
     source = corto(_place(dataset, revision, parquet), {"image": image_column}, licence)
@@ -129,6 +133,7 @@ def import_folder(
 
     Its columns are file and label, and, where known, split, group (the document), source, century and licence.
     """
+    require_extra()
     from training.importing.folder import FolderSource
 
     found = FolderSource(path, source=source, licence=licence)
@@ -189,6 +194,7 @@ def audit(
     processes: Annotated[int, typer.Option(min=0, help="Processes that decode images.")] = 2,
 ) -> None:
     """Find labels that are probably wrong, and list them for a person to review."""
+    require_extra()
     from rich.console import Console
 
     from training.audit import audit_labels, located

@@ -4,7 +4,7 @@
       DataSetError
         NoDataSet  DataSetInvalid  GroupInTwoSplits  PictureInTwoSplits  EmptySplit
         SourceUnreadable  NothingImported  ImportUnlike  ImportRunning  TooFewDocuments
-      ExtraMissing  OtherRun  NoSuchRun  TooFewSources
+      ExtraMissing  WrongSetting  NoWeights  OtherRun  NoSuchRun  TooFewSources
       CardError
         ResultsInvalid  ResultsOfAnotherModel  NotMeasured  NoCardText
       GateError
@@ -67,6 +67,14 @@ class TooFewDocuments(DataSetError):
 
 class ExtraMissing(TrainingError):
     """Training takes packages that the service does without: install penpress[training]."""
+
+
+class WrongSetting(TrainingError):
+    """A setting of the training cannot be what it was set to."""
+
+
+class NoWeights(TrainingError):
+    """The ImageNet weights cannot be had."""
 
 
 class OtherRun(TrainingError):

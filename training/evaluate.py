@@ -97,12 +97,12 @@ class Served:
 
 
 def served_answers(directory: Path, samples: Sequence[Sample], *, processes: int, advance: Advance) -> Served:
-    """What the bundle in `directory` says of `samples`; `advance` is told of each image done."""
+    """What the bundle in `directory` says of `samples`, in one process at least; `advance` is told of each image done."""
     images = (sample.read() for sample in samples)
     verdicts: list[Verdict] = []
     looks: list[Look] = []
     # A spawned process has neither torch's threads nor onnxruntime's, which do not survive a fork.
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_load, initargs=(directory,))
+    pool = ProcessPoolExecutor(max(1, processes), mp_context=get_context("spawn"), initializer=_load, initargs=(directory,))
     with pool:
         for verdict, look in pool.map(_classify, images, chunksize=8):
             verdicts.append(verdict)

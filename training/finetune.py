@@ -43,11 +43,12 @@ def finetuning(model: ServingModel, data_set: DataSet, config: TrainingConfig) -
     """What `fit` is to do; it changes `model` itself."""
     torch.manual_seed(config.seed)
     learner = TunedNetwork(model, config.tuned_blocks)
+    at_once = min(config.batch_images, config.epoch_images or len(data_set["train"]))  # one whole batch at least
 
     def loader(epoch: int) -> DataLoader[Any]:
         images = AugmentedImages(data_set["train"], config, view=epoch, crop_width=min(config.crop_width, config.width))
         sampler = epoch_sampler(data_set["train"], config, epoch)
-        return DataLoader(images, config.batch_images, sampler=sampler, num_workers=config.processes, drop_last=True)
+        return DataLoader(images, at_once, sampler=sampler, num_workers=config.processes, drop_last=True)
 
     validation = PreparedImages(data_set["validation"], config)
     judge = DataLoader(validation, BATCH_OF_WIDE_IMAGES, num_workers=config.processes)

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from inference.bundle import Golden, load_bundle
+from inference.bundle import Golden, InputSpec, load_bundle
 from inference.classifier import Classifier
+from inference.errors import ImageError
 from inference.golden import answer_page
 from training.data import Sample, decoded
-from training.errors import NoGoldenSample
+from training.errors import NoGoldenSample, WrongSetting
 from training.evaluate import targets_of
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -41,6 +42,14 @@ def golden_of_file(directory: Path, image: Path) -> Golden:
     classifier = Classifier(load_bundle(directory), device="cpu")
     data = _as_png(image.read_bytes(), classifier)
     return _write(directory, data, _answer(data, classifier))
+
+
+def refuse_unreadable(image: Path, spec: InputSpec) -> None:
+    """Raises `WrongSetting` for a file of one's own that could not become the golden sample, long before it is to."""
+    try:
+        decoded(image.read_bytes(), spec)
+    except (OSError, ImageError) as error:
+        raise WrongSetting(f"--golden {image} is not an image that can be read: {error}") from error
 
 
 def _answer(data: bytes, classifier: Classifier) -> tuple[float, ...]:

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import cast
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import MobileNet_V2_Weights, MobileNetV2, mobilenet_v2
+
+from training.errors import NoWeights
 
 FEATURES = 1280
 _MEAN = (0.485, 0.456, 0.406)
@@ -21,12 +24,29 @@ _SHORTEST = 1e-6
 
 
 def load_imagenet_network(weights: Path | None) -> MobileNetV2:
-    """MobileNetV2 with ImageNet weights, from a safetensors file with torchvision's keys or by torchvision's download."""
+    """MobileNetV2 with ImageNet weights, from a safetensors file with torchvision's keys or by torchvision's download.
+
+    Raises `NoWeights`.
+    """
     if weights is None:
-        return mobilenet_v2(weights=MobileNet_V2_Weights.IMAGENET1K_V2).eval()
+        return _downloaded().eval()
     network = mobilenet_v2()
-    network.load_state_dict(load_file(weights), strict=True)
+    try:
+        network.load_state_dict(load_file(weights), strict=True)
+    except (OSError, SafetensorError) as error:
+        raise NoWeights(f"{weights} is not a safetensors file that can be read: {error}.") from error
+    except RuntimeError as error:  # torch lists every key
+        raise NoWeights(f"{weights} has the weights of another network than torchvision's mobilenet_v2.") from error
     return network.eval()
+
+
+def _downloaded() -> MobileNetV2:
+    try:
+        return mobilenet_v2(weights=MobileNet_V2_Weights.IMAGENET1K_V2)
+    except OSError as error:
+        raise NoWeights(
+            f"torchvision cannot download the ImageNet weights ({error}); name a local file by --weights."
+        ) from error
 
 
 class Familiar(nn.Module):

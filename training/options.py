@@ -33,8 +33,13 @@ def _options() -> list[inspect.Parameter]:
             name,
             inspect.Parameter.KEYWORD_ONLY,
             default=defaults[name],
-            annotation=Annotated[get_args(hint)[0], typer.Option(help=get_args(hint)[1])],
+            annotation=Annotated[get_args(hint)[0], _option(get_args(hint)[1])],
         )
         for name, hint in get_type_hints(TrainingConfig, include_extras=True).items()
         if get_origin(hint) is Annotated
     ]
+
+
+def _option(words: str) -> Any:
+    """An option; where it is a path there must be a file, which no other type heeds."""
+    return typer.Option(help=f"{words[0].upper()}{words[1:]}.", exists=True, dir_okay=False)

@@ -14,6 +14,7 @@ from training.assemble import assemble
 from training.config import TrainingConfig
 from training.data import read_data_set
 from training.fit import Epoch
+from training.golden import refuse_unreadable
 from training.progress import Stage
 from training.record import WEIGHTS, Outcome
 from training.run import CHECKPOINT, train_network
@@ -48,6 +49,8 @@ def train_candidate(config: TrainingConfig, folder: Path, tracking: Tracking, st
 
     Raises a `TrainingError`, or `RegistryUnavailable` before anything is done.
     """
+    if config.golden is not None:
+        refuse_unreadable(config.golden, config.input_spec)
     data_set = read_data_set(config.data, config.labels)
     seen = {**data_set, "train": subset(data_set["train"], config.subset, config.seed)}
     cache = folder / _FEATURES

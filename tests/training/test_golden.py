@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inference.bundle import file_sha256, load_bundle
+from inference.bundle import InputSpec, file_sha256, load_bundle
 from inference.classifier import Classifier
 from inference.golden import check_golden
 from tests.pictures import DARK, LIGHT, encoded, picture
 from tests.tiny_bundle import write_tiny_bundle
 from training.data import Sample
-from training.errors import NoGoldenSample
-from training.golden import GOLDEN_NAME, golden_of_samples
+from training.errors import NoGoldenSample, WrongSetting
+from training.golden import GOLDEN_NAME, golden_of_samples, refuse_unreadable
 
 HANDWRITTEN, PRINTED = 0, 1
 
@@ -91,3 +91,12 @@ def test_the_file_is_the_picture_without_loss(folder: Path) -> None:
     page = noise((60, 20))
     golden_of_samples(folder, [sample(encoded(page), HANDWRITTEN)], np.array([[0.99, 0.01]]))
     np.testing.assert_array_equal(np.asarray(read_golden(folder)), np.asarray(page))
+
+
+@pytest.mark.parametrize("data", [None, b"no image"])
+def test_a_file_of_one_s_own_that_is_no_image_is_refused_before_anything_is_trained(tmp_path: Path, data: bytes | None) -> None:
+    image = tmp_path / "golden.png"
+    if data is not None:
+        image.write_bytes(data)
+    with pytest.raises(WrongSetting, match=r"^--golden .*golden\.png is not an image that can be read: "):
+        refuse_unreadable(image, InputSpec(height=32, width=64))
