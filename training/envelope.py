@@ -59,6 +59,12 @@ def fit_envelope(looks: Sequence[Look], validation: Served) -> Envelope:
         max_aspect_ratio=float(np.quantile(aspects, 1 - _TAIL)) * _ROOM,
         min_contrast=float(np.quantile(contrasts, _TAIL)) / _ROOM_FOR_PALE_INK,
         max_row_changes=float(np.quantile(changes, 1 - _TAIL)) * _ROOM,
-        max_dissent=float(np.quantile(validation.dissents, 1 - _DIVIDED_SHARE)),
-        max_distance=None if distances is None else float(np.quantile(distances, 1 - _DISTANT_SHARE)),
+        max_dissent=_with_room(validation.dissents, _DIVIDED_SHARE),
+        max_distance=None if distances is None else _with_room(distances, _DISTANT_SHARE),
     )
+
+
+def _with_room(values: FloatArray, share: float) -> float:
+    """What so small a share of the values exceeds, and a quarter more; `values` may be negative."""
+    limit = float(np.quantile(values, 1 - share))
+    return limit + abs(limit) * (_ROOM - 1)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -93,9 +94,13 @@ def test_hardly_a_line_of_those_that_it_was_fitted_to_lies_outside() -> None:
     assert envelope.max_aspect_ratio == pytest.approx(15 * 1.25, rel=0.02)
     assert envelope.min_contrast == pytest.approx(60 / 1.5, rel=0.02)
     assert envelope.max_row_changes == pytest.approx(0.04 * 1.25, rel=0.02)
-    assert envelope.max_distance is not None
-    assert (np.linspace(0.5, 2, 1000) > envelope.max_distance).sum() == 3
-    assert (np.linspace(-10, 5, 1000) > envelope.max_dissent).sum() == 2
+    assert envelope.max_distance == pytest.approx(2 * 1.25, rel=0.02)
+    assert envelope.max_dissent == pytest.approx(5 * 1.25, rel=0.02)
+
+
+def test_a_limit_below_zero_leaves_room_too() -> None:
+    sure = replace(answers(), dissents=np.linspace(-10, -4, 1000))
+    assert fit_envelope(looks(), sure).max_dissent == pytest.approx(-3, rel=0.02)
 
 
 def test_one_strange_line_does_not_open_the_envelope() -> None:
