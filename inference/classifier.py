@@ -94,8 +94,10 @@ class Classifier:
 
     def warm_up(self) -> None:
         """Run one blank image, so that the first real one does not pay for memory planning. Raises a `ClassifierError`."""
+        with _noticing_memory():
+            blank = np.zeros((self.spec.height, self.spec.width, 3), dtype=np.uint8)
         try:
-            self.classify([np.zeros((self.spec.height, self.spec.width, 3), dtype=np.uint8)])
+            self.classify([blank])
         except ClassifierError:
             raise
         except Exception as error:  # whatever it is, this model cannot be run here

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,6 @@ from registry.cache import BundleCache
 from registry.catalog import Catalog
 from registry.current import CurrentModel, NoModel
 from registry.errors import NoSuchVersion
-from registry.locking import Leadership
 from registry.promotion import promote
 from tests.registry.conftest import MakeBundle
 
@@ -159,7 +159,7 @@ def test_what_a_living_follower_noted_is_not_asked_again(
     leader, other = make_current(poll_seconds=60), make_current(poll_seconds=0)
     leader.start()
     wait_until(serves(leader, "1"))
-    wait_until(lambda: Leadership(BundleCache(cache_dir, tracking_uri, "prod").directory / ".leader").is_taken())
+    wait_until(lambda: leader._leadership._held is not None)  # to ask the lock itself could be what keeps it from the leader
     monkeypatch.setattr(Catalog, "aliased", lambda *_: pytest.fail("MLflow was asked"))
     assert other.catch_up().version == "1"
 
@@ -184,7 +184,13 @@ def test_who_reads_the_note_finds_the_bundle_beside_it(
     release(tracking_uri, make_bundle("a"))
     fetched: list[str] = []
     download = Catalog.download
-    monkeypatch.setattr(Catalog, "download", lambda *arguments: fetched.append(arguments[1]) or download(*arguments))
+
+    def watched(catalog: Catalog, number: str, destination: Path) -> None:
+        if threading.current_thread().name == "model-follower":  # a promotion fetches too, to try what it promotes
+            fetched.append(number)
+        download(catalog, number, destination)
+
+    monkeypatch.setattr(Catalog, "download", watched)
     leader, other = make_current(), make_current()
     for follower in (leader, other):
         follower.start()

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from datasets import are_progress_bars_disabled
+from datasets import are_progress_bars_disabled, enable_progress_bars
 
 from tests.training.importing.sources import GivenRows, drawn, given_row, task
 from training.data import open_tables, read_data_set
@@ -48,6 +48,7 @@ def test_an_import_is_a_data_set_for_training(tmp_path: Path) -> None:
 
 
 def test_no_foreign_bars_are_drawn_between_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    enable_progress_bars()  # another test may have left them otherwise
     import_data(task(GivenRows(ROWS)), tmp_path / "out", silent)
     assert capsys.readouterr() == ("", "")
     assert not are_progress_bars_disabled()
