@@ -4,9 +4,10 @@
 PYTHON ?= python3
 SAMPLES ?= samples/images
 DATA ?= ../shared/data
+WEIGHTS ?= $(DATA)/weights/mobilenet_v2_imagenet.safetensors
 PORT ?= 8000
 STARTER ?= registry/starter
-TRAIN_OPTIONS ?=
+TRAIN_OPTIONS ?= --strategy finetune --epochs 7 --epoch-images 4096 --label-smoothing 0.02 --plateau-patience 0
 VENV := .venv
 BIN := $(VENV)/bin
 PENPRESS := $(BIN)/penpress
@@ -46,11 +47,11 @@ bench: $(VENV)/.dev ## Measure the batch path and /predict/ against a plain loop
 	$(BIN)/python -m benchmarks.throughput --data $(DATA)
 
 .PHONY: train
-train: build/data ## Train the model that ships anew, from DATA, into build/training
-	$(PENPRESS) train build/data --weights $(DATA)/weights/mobilenet_v2_imagenet.safetensors --name starter \
-		--out build/training --tracking-uri sqlite:///build/mlflow.db $(TRAIN_OPTIONS)
+train: build/data/lines ## Train the model that ships anew, from DATA, into build/training
+	$(PENPRESS) train build/data/lines --weights $(WEIGHTS) --name starter --out build/training \
+		--golden samples/images/printed-03-im-fell-english.jpg --tracking-uri sqlite:///build/mlflow.db $(TRAIN_OPTIONS)
 
-build/data: | $(VENV)/.dev
+build/data/lines: | $(VENV)/.dev
 	$(PENPRESS) data import folder $(DATA)/lines --out $@
 
 .PHONY: card
