@@ -14,6 +14,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from training.errors import OtherRun
+
+IDENTITY = "identity"
+"""Where a state names the run that it belongs to."""
 _STATE = "state"
 
 
@@ -32,6 +36,14 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
     save_file(tensors, draft, metadata={_STATE: json.dumps(checkpoint.state)})
     draft.replace(path)
+
+
+def own_checkpoint(path: Path, identity: str) -> Checkpoint | None:
+    """What the run with that identity left at `path`; None if there is nothing. Raises `OtherRun`."""
+    found = read_checkpoint(path)
+    if found is not None and found.state[IDENTITY] != identity:
+        raise OtherRun(f"{path} belongs to a run with other settings or other data; give another folder, or remove it.")
+    return found
 
 
 def read_checkpoint(path: Path) -> Checkpoint | None:

@@ -44,6 +44,18 @@ _SHARE = Limits(0, 1)
 _SHARE_ABOVE_ZERO = Limits(0, 1, above=True)
 
 
+_NOT_LEARNT = {
+    "data",
+    "weights",
+    "processes",
+    "golden",
+    "target_error",
+    "familiar_images",
+    "calibration_images",
+    "float_convolutions",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
     """One training run. Sizes are in pixels; `weights` is a local safetensors file, or None for torchvision's download.
@@ -113,6 +125,10 @@ class TrainingConfig:
         from inference.bundle import InputSpec  # with pydantic, which the command line does without
 
         return InputSpec(height=self.height, width=self.width)
+
+    def learning(self) -> dict[str, str]:
+        """The fields that decide what is learnt, as text: without those that say how it is run, measured or exported."""
+        return {name: value for name, value in self.parameters().items() if name not in _NOT_LEARNT}
 
     def parameters(self) -> dict[str, str]:
         """Every field as text, without the folders of this machine: of a path the last name is kept."""

@@ -4,7 +4,7 @@
       DataSetError
         NoDataSet  DataSetInvalid  GroupInTwoSplits  PictureInTwoSplits  EmptySplit
         SourceUnreadable  NothingImported  ImportUnlike  ImportRunning  TooFewDocuments
-      ExtraMissing  WrongSetting  NoWeights  OtherRun  NoSuchRun  TooFewSources
+      ExtraMissing  WrongSetting  NoWeights  OtherRun  NoSuchRun  TooFewSources  Diverged
       CardError
         ResultsInvalid  ResultsOfAnotherModel  NotMeasured  NoCardText
       GateError
@@ -78,11 +78,15 @@ class NoWeights(TrainingError):
 
 
 class OtherRun(TrainingError):
-    """The checkpoint in that folder belongs to a run with other settings."""
+    """The checkpoint in that folder belongs to another run."""
 
 
 class TooFewSources(TrainingError):
     """There are too few sources to leave some out."""
+
+
+class Diverged(TrainingError):
+    """The training has diverged; try a lower learning rate."""
 
 
 class CardError(TrainingError):

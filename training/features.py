@@ -23,6 +23,8 @@ from training.progress import Advance
 
 FloatArray = npt.NDArray[np.float32]
 
+_HALVES = {"no": torch.bfloat16, "bf16": torch.bfloat16, "fp16": torch.float16}
+
 
 def pooled_features(
     model: ServingModel,
@@ -60,7 +62,8 @@ def compute_features(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = model.to(device).to(memory_format=torch.channels_last)
     batches = []
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
+    half = torch.autocast(device.type, _HALVES[config.precision], enabled=config.precision != "no")
+    with torch.inference_mode(), half:
         for pixels, _ in DataLoader(images, BATCH_OF_WIDE_IMAGES, num_workers=config.processes):
             batches.append(model.feature_map(pixels.to(device)).float().mean(dim=(2, 3)).cpu().numpy())
             advance(len(pixels))
@@ -88,6 +91,7 @@ def _cache_key(config: TrainingConfig, view: int | None) -> str:
     described = {
         "weights": file_sha256(config.weights) if config.weights else "torchvision",
         "input": config.input_spec.model_dump(),
+        "precision": config.precision,
         "augmentation": None if view is None else [config.seed, view],
     }
     return hashlib.sha256(json.dumps(described).encode()).hexdigest()[:24]

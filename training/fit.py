@@ -5,6 +5,7 @@ the best epoch, and a checkpoint after each. Mixed precision and several devices
 `accelerate launch`, each process takes its share of every batch. The test split is never seen here.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,9 +21,9 @@ from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader
 
-from training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from training.checkpoint import IDENTITY, Checkpoint, own_checkpoint, write_checkpoint
 from training.config import TrainingConfig
-from training.errors import OtherRun
+from training.errors import Diverged
 from training.progress import Advance, Stage
 
 _OPTIMISERS: dict[str, type[Adam | AdamW]] = {"adam": Adam, "adamw": AdamW}
@@ -59,12 +60,13 @@ class Task:
 OnEpoch = Callable[[Epoch], None]
 
 
-def fit(task: Task, config: TrainingConfig, *, checkpoint: Path, on_epoch: OnEpoch, stage: Stage) -> list[Epoch]:
+def fit(task: Task, config: TrainingConfig, *, checkpoint: Path, identity: str, on_epoch: OnEpoch, stage: Stage) -> list[Epoch]:
     """Train until the validation loss stands still, and bring the weights of the best epoch into the model.
 
-    A run whose checkpoint is there goes on after its last epoch. Raises `OtherRun` if that was made by other settings.
+    A run whose checkpoint is there goes on after its last epoch; `identity` names all that decides what it learns. Raises
+    `OtherRun` if the checkpoint has another one, and `Diverged`.
     """
-    run = _Run(task, config, checkpoint)
+    run = _Run(task, config, checkpoint, identity)
     run.resume()
     while not run.is_over:
         epoch = run.next_epoch(stage)
@@ -75,8 +77,8 @@ def fit(task: Task, config: TrainingConfig, *, checkpoint: Path, on_epoch: OnEpo
 
 
 class _Run:
-    def __init__(self, task: Task, config: TrainingConfig, checkpoint: Path) -> None:
-        self._config, self._task, self._checkpoint = config, task, checkpoint
+    def __init__(self, task: Task, config: TrainingConfig, checkpoint: Path, identity: str) -> None:
+        self._config, self._task, self._checkpoint, self._identity = config, task, checkpoint, identity
         self._accelerator = Accelerator(mixed_precision=config.precision)
         self._learner = self._accelerator.prepare(task.learner)
         self._validation = self._accelerator.prepare(task.validation)
@@ -101,6 +103,8 @@ class _Run:
         rate = float(_bare(self._optimiser).param_groups[-1]["lr"])
         train_loss, images_per_second = self._train(number, stage)
         validation_loss, accuracy = self._judge(number, stage)
+        if not math.isfinite(validation_loss):
+            raise Diverged(f"{Diverged.__doc__} The validation loss after epoch {number} is {validation_loss}.")
         epoch = Epoch(number, train_loss, validation_loss, accuracy, rate, images_per_second)
         if all(validation_loss < earlier.validation_loss for earlier in self.epochs):
             self._best = {name: parameter.detach().clone() for name, parameter in self._trained()}
@@ -115,11 +119,9 @@ class _Run:
 
     def resume(self) -> None:
         """Go on from the checkpoint, if there is one. Raises `OtherRun`."""
-        found = read_checkpoint(self._checkpoint)
+        found = own_checkpoint(self._checkpoint, self._identity)
         if found is None:
             return
-        if found.state["parameters"] != self._config.parameters():
-            raise OtherRun(f"{self._checkpoint} belongs to a run with other settings; give another folder, or remove it.")
         self.epochs = [Epoch(**epoch) for epoch in found.state["epochs"]]
         self._best = _under(_BEST, found.tensors)
         self._load(_under(_LAST, found.tensors))
@@ -184,7 +186,7 @@ class _Run:
         tensors |= {f"{_BEST}{name}": tensor for name, tensor in self._best.items()}
         tensors |= {f"{_OPTIMISER}{i}.{name}": t for i, kept in optimiser["state"].items() for name, t in kept.items()}
         state = {
-            "parameters": self._config.parameters(),
+            IDENTITY: self._identity,
             "epochs": [asdict(epoch) for epoch in self.epochs],
             "groups": optimiser["param_groups"],
             "plateau": self._plateau.state_dict(),

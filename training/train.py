@@ -1,7 +1,8 @@
 """From a data set and a configuration to a candidate: train, assemble, and log it all as one run."""
 
+import json
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from accelerate import PartialState
 from safetensors.torch import save_model
 
-from inference.bundle import Bundle
+from inference.bundle import Bundle, load_bundle
 from training.assemble import assemble
 from training.config import TrainingConfig
 from training.data import read_data_set
@@ -17,11 +18,12 @@ from training.fit import Epoch
 from training.golden import refuse_unreadable
 from training.progress import Stage
 from training.record import WEIGHTS, Outcome
-from training.run import CHECKPOINT, train_network
+from training.run import CHECKPOINT, require_own_checkpoint, train_network
 from training.sampling import subset
 from training.tracking import RunLog, tracked_run
 
 _RUN = "run_id"
+_FINISHED = "finished.json"
 _FEATURES = "features"
 _PACKAGES = ("torch", "torchvision", "onnx", "onnxruntime")
 
@@ -57,6 +59,10 @@ def train_candidate(config: TrainingConfig, folder: Path, tracking: Tracking, st
     if not PartialState().is_main_process:
         train_network(seen, config, folder, cache=cache, on_epoch=lambda epoch: None, stage=stage)
         return None
+    identity = require_own_checkpoint(seen, config, folder)  # before the run that it belongs to is opened, and marked as failed
+    finished = _finished(folder, identity, config, tracking)
+    if finished is not None:
+        return finished
     with _run(config, folder, tracking) as log:
         (folder / _RUN).write_text(log.run_id)
 
@@ -68,7 +74,20 @@ def train_candidate(config: TrainingConfig, folder: Path, tracking: Tracking, st
         notes = _notes(config, epochs)
         candidate = assemble(model, seen, config, folder / tracking.name, notes=notes, stage=stage)
         log.finish(Outcome(candidate.bundle, seen, candidate.evaluations, config.target_error, folder / WEIGHTS))
+    (folder / _FINISHED).write_text(_described(identity, config, tracking))
     return Trained(log.run_id, candidate.bundle)
+
+
+def _finished(folder: Path, identity: str, config: TrainingConfig, tracking: Tracking) -> Trained | None:
+    """What the same command left when it was done before: to make it again would change a bundle that may be registered."""
+    note = folder / _FINISHED
+    if not note.is_file() or note.read_text() != _described(identity, config, tracking):
+        return None
+    return Trained((folder / _RUN).read_text(), load_bundle(folder / tracking.name))
+
+
+def _described(identity: str, config: TrainingConfig, tracking: Tracking) -> str:
+    return json.dumps({"identity": identity, "parameters": config.parameters(), "tracking": asdict(tracking)}, indent=2)
 
 
 def _run(config: TrainingConfig, folder: Path, tracking: Tracking) -> AbstractContextManager[RunLog]:

@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from training.config import TrainingConfig
-from training.errors import OtherRun
+from training.errors import Diverged, OtherRun
 from training.fit import Epoch, Task, fit
 from training.progress import silent
 
@@ -39,9 +39,9 @@ def learner() -> nn.Module:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., list[Epoch]]:
-    def fit_here(task: Task, config: TrainingConfig = CONFIG) -> list[Epoch]:
+    def fit_here(task: Task, config: TrainingConfig = CONFIG, identity: str = "this") -> list[Epoch]:
         seen: list[Epoch] = []
-        epochs = fit(task, config, checkpoint=tmp_path / "checkpoint.safetensors", on_epoch=seen.append, stage=silent)
+        epochs = fit(task, config, checkpoint=tmp_path / "c", identity=identity, on_epoch=seen.append, stage=silent)
         assert epochs[-len(seen) :] == seen
         return epochs
 
@@ -77,6 +77,7 @@ def test_a_run_that_was_interrupted_ends_as_one_that_was_not(run, tmp_path: Path
             make_task(learner, epochs=epochs),
             config,
             checkpoint=folder / "c",
+            identity="this",
             on_epoch=interrupt_after(3, epochs),
             stage=silent,
         )
@@ -98,7 +99,12 @@ def test_a_run_that_was_interrupted_ends_as_one_that_was_not(run, tmp_path: Path
     assert torch.equal(weights, trained(CONFIG, tmp_path / "b", []))
 
 
-def test_a_checkpoint_of_other_settings_is_refused(learner: nn.Module, run) -> None:
+def test_a_checkpoint_of_another_run_is_refused(learner: nn.Module, run) -> None:
     run(make_task(learner))
     with pytest.raises(OtherRun, match="give another folder"):
-        run(make_task(learner), replace(CONFIG, seed=1))
+        run(make_task(learner), identity="that")
+
+
+def test_a_loss_that_is_no_number_ends_the_run(learner: nn.Module, run) -> None:
+    with pytest.raises(Diverged, match="after epoch 1 is nan"):
+        run(make_task(learner, rate=float("inf")))

@@ -12,7 +12,7 @@ from torchvision.models import mobilenet_v2
 from training.config import TrainingConfig
 from training.cross_validation import assign_folds, by_source, leave_sources_out
 from training.data import DataSet, read_data_set
-from training.errors import TooFewSources
+from training.errors import OtherRun, TooFewSources, WrongSetting
 from training.features import pooled_features
 from training.finetune import TunedNetwork
 from training.fit import Epoch
@@ -110,3 +110,24 @@ def same_parameters(a: torch.nn.Module, b: torch.nn.Module) -> bool:
 
 def buffers(model: ServingModel) -> list[list[float]]:
     return [buffer.flatten().tolist() for buffer in model.trunk.buffers()]
+
+
+def test_a_checkpoint_belongs_to_its_data_weights_and_settings(
+    config: TrainingConfig, data_set: DataSet, make_data_set: Callable[..., Path], tmp_path: Path
+) -> None:
+    def train(data_set: DataSet, config: TrainingConfig) -> None:
+        train_network(data_set, config, tmp_path / "run", cache=tmp_path / "f", on_epoch=print, stage=silent)
+
+    train(data_set, config)
+    train(data_set, replace(config, processes=1, target_error=0.01))  # these decide nothing that was learnt
+    fewer = {**data_set, "train": data_set["train"][1:]}
+    other_weights = tmp_path / "other.safetensors"
+    save_file({**mobilenet_v2().state_dict()}, other_weights)
+    for changed in ((fewer, config), (data_set, replace(config, seed=1)), (data_set, replace(config, weights=other_weights))):
+        with pytest.raises(OtherRun):
+            train(*changed)
+
+
+def test_half_precision_of_16_bits_needs_a_graphics_card(config: TrainingConfig, data_set: DataSet, tmp_path: Path) -> None:
+    with pytest.raises(WrongSetting, match="choose bf16"):
+        train_network(data_set, replace(config, precision="fp16"), tmp_path, cache=tmp_path, on_epoch=print, stage=silent)
