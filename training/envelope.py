@@ -33,7 +33,7 @@ def fit_familiar(features: FloatArray, *, directions: int = _DIRECTIONS) -> Fami
     """What pooled features (n x 1280) of training images have in common; their root mean square distance is 1.
 
     What the principal directions leave unexplained tells pages and pictures from lines better than the Mahalanobis distance to
-    the classes' means, to k-means centres or to the nearest training images does: docs/review.md has the figures.
+    the classes' means, to k-means centres or to the nearest training images did when it was chosen.
     """
     rows = features / np.linalg.norm(features.astype(np.float64), axis=1, keepdims=True)
     mean, deviation = rows.mean(axis=0), np.maximum(rows.std(axis=0), _SMALLEST_DEVIATION)
