@@ -4,15 +4,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from inference.bundle import Bundle, load_bundle
+from inference.bundle import Bundle
 from inference.classifier import Classifier, Device
-from inference.errors import ChecksumMismatch
 from inference.golden import check_golden
 from registry.cache import BundleCache, manifest_sha256
 from registry.catalog import Catalog
 from registry.errors import WrongLabels
+from registry.fetching import download
 
 _KEPT_IN_MEMORY = 2
 
@@ -60,12 +59,9 @@ class ModelLoader:
         if model is not None and bundle_sha256 == model.bundle_sha256:
             return model.classifier.bundle
         found = self._cache.bundle(version, bundle_sha256=bundle_sha256)
-        return found or self._cache.add(version, lambda destination: self._download(version, destination, bundle_sha256))
-
-    def _download(self, version: str, destination: Path, bundle_sha256: str | None) -> None:
-        self._catalog.download(version, destination)
-        if bundle_sha256 not in (None, manifest_sha256(load_bundle(destination))):
-            raise ChecksumMismatch(f"The bundle that the registry keeps for version {version} is not the one registered.")
+        return found or self._cache.add(
+            version, lambda destination: download(self._catalog, version, destination, bundle_sha256)
+        )
 
     def _load(self, version: str, bundle_sha256: str | None) -> LoadedModel:
         bundle = self.fetch(version, bundle_sha256=bundle_sha256)
