@@ -136,6 +136,7 @@ class ProductionView(BaseModel):
                 "registered": MODEL,
                 "served": SERVED_MODEL,
                 "archived": [{"version": "2", "archived": MODEL["promoted"] | {"why": "replaced by version 3"}}],
+                "model_error": None,
                 "registry": "ok",
             }
         }
@@ -144,6 +145,7 @@ class ProductionView(BaseModel):
     registered: ModelView | None = Field(description="Null where the registry does not answer, or calls none `prod`.")
     served: ServedView | None = Field(description="Null until the first model is loaded.")
     archived: list[ArchivedView]
+    model_error: str | None = Field(description="Why the model in production could not be loaded, if it could not.")
     registry: str = Field(description="`ok`, or why the registry could not be asked.")
 
 

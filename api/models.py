@@ -36,6 +36,7 @@ async def get_production_model(services: ServicesDep) -> ProductionView:
         registered=ModelView.of(registered) if registered else None,
         served=served,
         archived=_archived(entries),
+        model_error=services.models.last_error,
         registry=registry,
     )
 

@@ -6,18 +6,29 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from inference.bundle import Bundle, load_bundle
-from inference.errors import BundleMissing
+from inference.errors import BundleMissing, ChecksumMismatch
+from registry.cache import manifest_sha256
 from registry.catalog import Catalog, Version
 from registry.errors import NoSuchAlias, NoSuchVersion
 
 
+def download(catalog: Catalog, number: str, destination: Path, bundle_sha256: str | None) -> None:
+    """Fetch a version's bundle, the one with that checksum if there is one, and verify it; `destination` must not exist yet.
+
+    Raises `NoSuchVersion`, `RegistryUnavailable` or a `BundleError`: `ChecksumMismatch`, too, if it was overwritten.
+    """
+    catalog.download(number, destination)
+    if bundle_sha256 not in (None, manifest_sha256(load_bundle(destination))):
+        raise ChecksumMismatch(f"The bundle that the registry keeps for version {number} is not the one registered.")
+
+
 @contextmanager
 def fetched(catalog: Catalog, version: Version) -> Iterator[Bundle]:
-    """The version's bundle, verified. Raises a `BundleError` if it is damaged or lost, or `RegistryUnavailable`."""
+    """The version's bundle, verified. Raises a `BundleError` if it is damaged, replaced or lost, or `RegistryUnavailable`."""
     with tempfile.TemporaryDirectory(prefix="penpress-") as folder:
         directory = Path(folder, "bundle")
         try:
-            catalog.download(version.number, directory)
+            download(catalog, version.number, directory, version.bundle_sha256)
         except NoSuchVersion as error:  # the version was just there: what is gone are its files
             raise BundleMissing(f"The registry has lost the bundle of version {version.number}.") from error
         yield load_bundle(directory)

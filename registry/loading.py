@@ -11,6 +11,7 @@ from inference.golden import check_golden
 from registry.cache import BundleCache, manifest_sha256
 from registry.catalog import Catalog
 from registry.errors import WrongLabels
+from registry.fetching import download
 
 _KEPT_IN_MEMORY = 2
 
@@ -51,12 +52,16 @@ class ModelLoader:
             return model
 
     def fetch(self, version: str, *, bundle_sha256: str | None = None) -> Bundle:
-        """The verified bundle of a version, on the disk. Raises `NoSuchVersion`, `RegistryUnavailable` or a `BundleError`."""
+        """The verified bundle of a version, on the disk. Raises `NoSuchVersion`, `RegistryUnavailable` or a `BundleError`:
+        `ChecksumMismatch`, too, where the registry now keeps another bundle than the one with that checksum.
+        """
         model = self._loaded.get(version)
         if model is not None and bundle_sha256 == model.bundle_sha256:
             return model.classifier.bundle
         found = self._cache.bundle(version, bundle_sha256=bundle_sha256)
-        return found or self._cache.add(version, lambda destination: self._catalog.download(version, destination))
+        return found or self._cache.add(
+            version, lambda destination: download(self._catalog, version, destination, bundle_sha256)
+        )
 
     def _load(self, version: str, bundle_sha256: str | None) -> LoadedModel:
         bundle = self.fetch(version, bundle_sha256=bundle_sha256)

@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from inference.bundle import Bundle
+from inference.bundle import Bundle, load_bundle
 from inference.errors import BundleInvalid
 from registry.bundle_file import read_bundle_file
 from registry.cache import manifest_sha256
@@ -25,17 +25,17 @@ class Registered:
 
 
 def register_run(catalog: Catalog, run_id: str) -> Registered:
-    """Make the bundle that a finished run left a new version.
+    """Make the bundle that a finished run left a new version; one made anew since the run was registered is another version.
 
     Raises a `BundleError` if it is damaged, a `SelectionError` if there is none, or `RegistryUnavailable`.
     """
     run = fit_run(catalog, run_id)
-    known = next((version for version in catalog.versions() if version.run_id == run.id), None)
-    if known:
-        return Registered(known, is_new=False)
     with tempfile.TemporaryDirectory(prefix="penpress-") as folder:
         directory = Path(folder, "bundle")
         catalog.fetch(run.bundle_source, directory)
+        known = _registered(catalog, load_bundle(directory), run_id=run.id)
+        if known:
+            return Registered(known, is_new=False)
         return Registered(catalog.register(run.id, directory, tags={"origin": "run"}), is_new=True)
 
 
@@ -56,6 +56,8 @@ def import_bundle(catalog: Catalog, path: Path) -> Registered:
         return Registered(catalog.register_bundle(bundle.directory, parameters={}, tags=tags), is_new=True)
 
 
-def _registered(catalog: Catalog, bundle: Bundle) -> Version | None:
+def _registered(catalog: Catalog, bundle: Bundle, *, run_id: str | None = None) -> Version | None:
+    """The newest version that is this bundle, of that run if one is named."""
     checksum = manifest_sha256(bundle)
-    return next((version for version in catalog.versions() if version.bundle_sha256 == checksum), None)
+    same = (version for version in catalog.versions() if version.bundle_sha256 == checksum)
+    return next((version for version in same if run_id in (None, version.run_id)), None)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.bundle import Bundle, DataNote, Manifest
-from inference.look import measure
+from inference.look import Look, measure
 from inference.preprocess import Pixels, Prepared
 from training.calibration import fit_temperature, review_threshold
 from training.config import TrainingConfig
@@ -18,7 +18,7 @@ from training.data import DataSet, Sample, decoded, draw, fingerprint
 from training.envelope import fit_envelope, fit_familiar
 from training.evaluate import Evaluation, Served, served_answers, targets_of
 from training.export import export_graph, quantize_graph
-from training.features import compute_features
+from training.features import trained_features
 from training.gates import check_cam, check_parity, quantization_objection
 from training.golden import GOLDEN_NAME, golden_of_file, golden_of_samples
 from training.manifest import FULL, QUANTIZED, write_manifest
@@ -47,21 +47,30 @@ class _Chosen:
 
 
 def assemble(
-    model: ServingModel, data_set: DataSet, config: TrainingConfig, directory: Path, *, notes: Mapping[str, Any], stage: Stage
+    model: ServingModel,
+    data_set: DataSet,
+    config: TrainingConfig,
+    directory: Path,
+    *,
+    cache: Path,
+    notes: Mapping[str, Any],
+    stage: Stage,
 ) -> Candidate:
-    """Write a bundle of `model` into `directory`. Raises a `GateError` if the full-precision graph is not the network."""
+    """Write a bundle of `model`, which learns what is familiar, into `directory`; `cache` keeps features of the frozen trunk.
+
+    Raises a `GateError` if the full-precision graph is not the network.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     known = draw(data_set["train"], config.familiar_images, config.seed)
-    pages = [_prepared(sample, config) for sample in known]
+    images, looks = _look_at(known, config)
     advance = stage("what is familiar", len(known))
-    model.familiar = fit_familiar(compute_features(model, known, config, advance=advance))
+    model.familiar = fit_familiar(trained_features(model, known, config, cache=cache, advance=advance))
     export_graph(model, directory / FULL, config.input_spec)
     draft = _draft(data_set, config, directory)
-    images = [page.pixels for page in pages[: config.calibration_images]]
     proofs = _prove(model, write_manifest(directory, draft), images)
     chosen = _choose_graph(directory, draft, images, data_set["validation"], config, stage)
     calibrated, validation = _calibrate(draft, chosen, data_set["validation"], config)
-    envelope = fit_envelope([measure(page) for page in pages], chosen.answers)
+    envelope = fit_envelope(looks, chosen.answers)
     finished = _with_golden(directory, calibrated.model_copy(update={"envelope": envelope}), validation, config)
     metrics, test = _measure(directory, finished, chosen.answers, validation, data_set["test"], config, stage)
     complete = finished.model_copy(update={"metrics": metrics, "notes": {**notes, **proofs, **chosen.notes}})
@@ -87,8 +96,16 @@ def _draft(data_set: DataSet, config: TrainingConfig, directory: Path) -> Manife
     )
 
 
-def _prepared(sample: Sample, config: TrainingConfig) -> Prepared:
-    return Prepared.of(decoded(sample.read(), config.input_spec), config.input_spec)
+def _look_at(samples: Sequence[Sample], config: TrainingConfig) -> tuple[list[Pixels], list[Look]]:
+    """The pixels of the first of `samples`, to calibrate by, and how all of them look: the pixels of all fill a GiB."""
+    images: list[Pixels] = []
+    looks: list[Look] = []
+    for sample in samples:
+        page = Prepared.of(decoded(sample.read(), config.input_spec), config.input_spec)
+        looks.append(measure(page))
+        if len(images) < config.calibration_images:
+            images.append(page.pixels)
+    return images, looks
 
 
 def _prove(model: ServingModel, bundle: Bundle, images: Sequence[Pixels]) -> dict[str, float]:

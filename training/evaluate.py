@@ -23,6 +23,8 @@ from training.progress import Advance
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.int64]
 
+_READ_AT_ONCE = 512
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
@@ -98,16 +100,17 @@ class Served:
 
 def served_answers(directory: Path, samples: Sequence[Sample], *, processes: int, advance: Advance) -> Served:
     """What the bundle in `directory` says of `samples`, in one process at least; `advance` is told of each image done."""
-    images = (sample.read() for sample in samples)
     verdicts: list[Verdict] = []
     looks: list[Look] = []
     # A spawned process has neither torch's threads nor onnxruntime's, which do not survive a fork.
     pool = ProcessPoolExecutor(max(1, processes), mp_context=get_context("spawn"), initializer=_load, initargs=(directory,))
     with pool:
-        for verdict, look in pool.map(_classify, images, chunksize=8):
-            verdicts.append(verdict)
-            looks.append(look)
-            advance(1)
+        for start in range(0, len(samples), _READ_AT_ONCE):  # `map` reads whatever it is given at once
+            images = (sample.read() for sample in samples[start : start + _READ_AT_ONCE])
+            for verdict, look in pool.map(_classify, images, chunksize=8):
+                verdicts.append(verdict)
+                looks.append(look)
+                advance(1)
     return served(verdicts, looks)
 
 

@@ -24,6 +24,7 @@ from training.progress import Advance
 FloatArray = npt.NDArray[np.float32]
 
 _HALVES = {"no": torch.bfloat16, "bf16": torch.bfloat16, "fp16": torch.float16}
+_KEPT_AT_ONCE = 512
 
 
 def pooled_features(
@@ -38,15 +39,17 @@ def pooled_features(
     """The spatial means of the last feature map of a trunk with ImageNet weights (n x 1280).
 
     They are those of the images as they are, or of the augmented variations of that `view`; what is in `cache` is not computed
-    again. `advance` is told how many images were done since it was last called.
+    again, though an earlier pass was interrupted. `advance` is told how many images were done since it was last called.
     """
     path = cache / f"{_cache_key(config, view)}.npz"
     known = _read(path)
     wanted = {sample.sha256: sample for sample in samples if sample.sha256 not in known}
     advance(len(samples) - len(wanted))
-    if wanted:
-        missing = list(wanted.values())
-        known |= zip(wanted, compute_features(model, missing, config, view=view, advance=advance), strict=True)
+    missing = list(wanted.values())
+    for start in range(0, len(missing), _KEPT_AT_ONCE):
+        piece = missing[start : start + _KEPT_AT_ONCE]
+        found = compute_features(model, piece, config, view=view, advance=advance)
+        known |= zip((sample.sha256 for sample in piece), found, strict=True)
         _keep(path, known)
     return np.stack([known[sample.sha256] for sample in samples])
 
@@ -68,6 +71,15 @@ def compute_features(
             batches.append(model.feature_map(pixels.to(device)).float().mean(dim=(2, 3)).cpu().numpy())
             advance(len(pixels))
     return np.concatenate(batches)
+
+
+def trained_features(
+    model: ServingModel, samples: Sequence[Sample], config: TrainingConfig, *, cache: Path, advance: Advance
+) -> FloatArray:
+    """The same for the trunk of a trained network; `cache` knows those of one that the strategy left frozen."""
+    if config.strategy == "transfer":
+        return pooled_features(model, samples, config, cache=cache, advance=advance)
+    return compute_features(model, samples, config, advance=advance)
 
 
 def _read(path: Path) -> dict[str, FloatArray]:

@@ -6,6 +6,7 @@ The network ends in global average pooling and one linear layer. For such a netw
 
 import copy
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import cast
 
 import torch
@@ -41,12 +42,19 @@ def load_imagenet_network(weights: Path | None) -> MobileNetV2:
 
 
 def _downloaded() -> MobileNetV2:
+    """Torchvision's file is a pickle, of which torch reads nothing but tensors; its name holds its checksum."""
+    network = mobilenet_v2()
     try:
-        return mobilenet_v2(weights=MobileNet_V2_Weights.IMAGENET1K_V2)
+        network.load_state_dict(MobileNet_V2_Weights.IMAGENET1K_V2.get_state_dict(check_hash=True, weights_only=True))
     except OSError as error:
         raise NoWeights(
             f"torchvision cannot download the ImageNet weights ({error}); name a local file by --weights."
         ) from error
+    except (RuntimeError, UnpicklingError) as error:  # of several lines, some of them advice to trust the file
+        raise NoWeights(
+            "The file that torchvision downloaded has no ImageNet weights; name a local one by --weights."
+        ) from error
+    return network
 
 
 class Familiar(nn.Module):

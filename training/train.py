@@ -70,9 +70,9 @@ def train_candidate(config: TrainingConfig, folder: Path, tracking: Tracking, st
             log.epoch(epoch.number, _said(epoch))
 
         model, epochs = train_network(seen, config, folder, cache=cache, on_epoch=on_epoch, stage=stage)
-        save_model(model, str(folder / WEIGHTS))
         notes = _notes(config, epochs)
-        candidate = assemble(model, seen, config, folder / tracking.name, notes=notes, stage=stage)
+        candidate = assemble(model, seen, config, folder / tracking.name, cache=cache, notes=notes, stage=stage)
+        save_model(model, str(folder / WEIGHTS))  # only now it knows what is familiar
         log.finish(Outcome(candidate.bundle, seen, candidate.evaluations, config.target_error, folder / WEIGHTS))
     (folder / _FINISHED).write_text(_described(identity, config, tracking))
     return Trained(log.run_id, candidate.bundle)

@@ -9,7 +9,7 @@ import pytest
 
 from inference.errors import BundleMissing, ChecksumMismatch
 from registry import promotion
-from registry.catalog import Catalog
+from registry.catalog import Catalog, log_bundle
 from registry.errors import (
     InProduction,
     NoPrevious,
@@ -100,6 +100,14 @@ def test_nobody_can_promote_what_cannot_be_served(catalog: Catalog, register: Re
     for number, error in ((damaged, ChecksumMismatch), (lost, BundleMissing), (broken, PromotionRefused)):
         with pytest.raises(error):
             promote(catalog, number, force=True, reason="I want it")
+    assert catalog.aliases() == {}
+
+
+def test_a_bundle_that_was_overwritten_is_not_promoted(catalog: Catalog, register: Release, make_bundle: MakeBundle) -> None:
+    number = register("registered")
+    log_bundle(catalog.client, str(catalog.version(number).run_id), make_bundle("overwritten", bias=1.0))
+    with pytest.raises(ChecksumMismatch, match="version 1 is not the one registered"):
+        promote(catalog, number, force=True, reason="I want it")
     assert catalog.aliases() == {}
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from inference.classifier import Classifier
 from registry.cache import BundleCache, Pointer
-from registry.catalog import Catalog
+from registry.catalog import Catalog, log_bundle
 from registry.current import CurrentModel
 from registry.errors import NoModel, RegistryUnavailable
 from tests.registry.conftest import MakeBundle
@@ -142,6 +142,34 @@ def test_a_bad_version_is_not_loaded_at_each_poll(
     pauses = [later - earlier for earlier, later in pairwise(loads)]
     assert pauses[-1] > 4 * 0.02
     assert current.last_error == "RuntimeError: the graph hates this machine"
+
+
+def test_a_bundle_that_was_overwritten_since_it_was_registered_is_refused(
+    make_bundle: MakeBundle, make_current: MakeCurrent, release: Release, tracking_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    downloads: list[str] = []
+    download = Catalog.download
+
+    def counted(catalog: Catalog, number: str, destination: Path) -> None:
+        downloads.append(number)
+        download(catalog, number, destination)
+
+    release(make_bundle("good"))
+    current = make_current(poll_seconds=0.2)
+    assert current.catch_up().version == "1"
+    catalog = Catalog(tracking_uri)
+    version = catalog.register_bundle(make_bundle("registered"), parameters={}, tags={})
+    log_bundle(catalog.client, str(version.run_id), make_bundle("overwritten", bias=1.0))
+    monkeypatch.setattr(Catalog, "download", counted)
+    catalog.set_alias("prod", version.number)
+    current.start()
+    wait_until(lambda: current.last_error is not None)
+    assert current.last_error == (
+        "ChecksumMismatch: The bundle that the registry keeps for version 2 is not the one registered."
+    )
+    time.sleep(1)  # five polls
+    assert (current.get().version, current.status().swaps) == ("1", 1)
+    assert len(downloads) <= 5  # one for the note, then one at each of ever rarer attempts
 
 
 def test_what_was_wrong_with_the_model_shows_again_when_the_registry_is_back(

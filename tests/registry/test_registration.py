@@ -7,7 +7,7 @@ import pytest
 from inference.bundle import load_bundle
 from inference.errors import BundleInvalid, ChecksumMismatch
 from registry.bundle_file import write_bundle_file
-from registry.catalog import Catalog
+from registry.catalog import Catalog, log_bundle
 from registry.errors import UnfitRun
 from registry.registration import import_bundle, register_run
 from registry.tracking import experiment_id
@@ -30,6 +30,16 @@ def test_a_run_becomes_a_version_once(catalog: Catalog, run_id: str) -> None:
     assert (again.version.number, again.is_new) == ("1", False)
     assert made.version.run_id == run_id
     assert made.version.bundle_sha256 is not None
+
+
+def test_a_bundle_made_anew_is_a_version_of_its_own(catalog: Catalog, run_id: str, make_bundle: MakeBundle) -> None:
+    register_run(catalog, run_id)
+    log_bundle(catalog.client, run_id, make_bundle("anew", bias=1.0))
+    made, again = register_run(catalog, run_id), register_run(catalog, run_id)
+    assert (made.version.number, made.is_new) == ("2", True)
+    assert (again.version.number, again.is_new) == ("2", False)
+    first, second = catalog.version("1"), catalog.version("2")
+    assert first.bundle_sha256 != second.bundle_sha256
 
 
 def test_a_damaged_bundle_is_not_registered(catalog: Catalog, run_id: str, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def make_candidate(random_model: ServingModel, data_set: DataSet, config: TrainingConfig, tmp_path: Path) -> Assemble:
     model = copy.deepcopy(random_model)
-    return lambda: assemble(model, data_set, config, tmp_path / "tiny", notes={"epochs": 1}, stage=silent)
+    return lambda: assemble(model, data_set, config, tmp_path / "tiny", cache=tmp_path, notes={"epochs": 1}, stage=silent)
 
 
 def test_a_run_yields_a_bundle_that_serves(make_candidate: Assemble, data_set: DataSet, config: TrainingConfig) -> None:
@@ -81,6 +81,11 @@ def test_the_bundle_says_what_it_was_made_from_and_how_it_did(make_candidate: As
         metrics = manifest.metrics[split]
         assert metrics["accuracy"] == (evaluation.predicted == evaluation.targets).mean()
         assert 0 <= metrics["strange"] <= 1
+
+
+def test_of_the_training_images_only_those_to_calibrate_by_stay_in_memory(data_set: DataSet, config: TrainingConfig) -> None:
+    images, looks = assembling._look_at(data_set["train"], config)
+    assert (len(images), len(looks)) == (config.calibration_images, len(data_set["train"])) == (4, 8)
 
 
 def test_a_quantized_graph_that_fails_its_gate_is_left_out(make_candidate: Assemble, monkeypatch: pytest.MonkeyPatch) -> None:

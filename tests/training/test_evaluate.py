@@ -7,14 +7,25 @@ import pytest
 from inference.classifier import Verdict
 from inference.look import Look
 from registry.starter import STARTER
-from training.data import read_data_set
+from training import evaluate
+from training.data import Sample, read_data_set
 from training.evaluate import Evaluation, served, served_answers, targets_of
 
 
-def test_every_sample_gets_its_answer_in_order(make_data_set: Callable[..., Path]) -> None:
+def test_every_sample_gets_its_answer_in_order(make_data_set: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     samples = read_data_set(make_data_set(images=2), ("handwritten", "printed"))["test"]
     done: list[int] = []
+    ahead: list[int] = []
+    read = Sample.read
+
+    def counted(sample: Sample) -> bytes:
+        ahead.append(samples.index(sample) + 1 - sum(done))
+        return read(sample)
+
+    monkeypatch.setattr(Sample, "read", counted)
+    monkeypatch.setattr(evaluate, "_READ_AT_ONCE", 3)
     answers = served_answers(STARTER, samples, processes=2, advance=done.append)
+    assert ahead == [1, 2, 3, 1]  # the fourth image is read when the first three are done
     probabilities = answers.probabilities
     assert probabilities.shape == (4, 2)
     assert answers.dissents.shape == (4,)
