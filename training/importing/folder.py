@@ -92,7 +92,7 @@ def _placed(file: str, said: Entry) -> Entry:
 
 
 def read_listing(path: Path, *, needs: Sequence[str] = ("file", "label")) -> Iterator[Entry]:
-    """The rows of a CSV with the columns that it `needs` and, where there are any, label, split, group, source, century, licence.
+    """The rows of a CSV with the columns that it `needs` and whatever it has of label, split, group, source, century, licence.
 
     `document` and `source_repo` are other names for group and source; a document is told apart by its source too.
     """
