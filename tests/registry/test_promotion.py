@@ -185,6 +185,13 @@ def test_an_empty_sample_is_refused(tmp_path: Path) -> None:
         sample_images(tmp_path / "nowhere")
 
 
+def test_a_sample_without_a_readable_image_is_refused(catalog: Catalog, register: Release) -> None:
+    first, second = register("a"), register("b")
+    promote(catalog, first)
+    with pytest.raises(NoSample, match="No image of the sample could be read"):
+        examine(catalog, catalog.version(second), catalog.version(first), sample=[("note.txt", b"no image")])
+
+
 def test_rollback_goes_to_the_previous_version_and_back(catalog: Catalog, register: Release) -> None:
     first, second = register("a"), register("b")
     for number in (first, second):
