@@ -38,7 +38,7 @@ TrackingUri = Annotated[
     typer.Option(
         envvar="MLFLOW_TRACKING_URI",
         callback=_registry_uri,
-        help="MLflow's tracking and registry URI; by default the store in the home.",
+        help="MLflow's tracking and registry URI; `penpress` takes the store in the home by default.",
         show_default=False,
     ),
 ]
