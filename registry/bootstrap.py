@@ -26,6 +26,7 @@ def ensure_model(tracking_uri: str, cache_dir: Path, *, starter: Path = STARTER,
     """Which version is in production; if none is, the starter bundle becomes it. May be called by several processes at once.
 
     On a tracking server they may register the starter twice, which harms nobody.
+
     Raises `RegistryUnavailable`, or a `BundleError` if the starter is damaged.
     """
     cache = BundleCache(cache_dir, tracking_uri, alias)
