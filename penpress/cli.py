@@ -20,7 +20,7 @@ from registry.cli import Defaults
 from registry.cli import app as registry_commands
 from registry.errors import RegistryError
 from training.cli import cross_validate, data_commands, train
-from training.errors import TrainingError
+from training.errors import TrainingError, operating_system_sentence
 
 if TYPE_CHECKING:
     from store.settings import Settings
@@ -61,8 +61,7 @@ def main() -> None:
         sys.stderr.write(f"{error}\n")
         sys.exit(PenpressError.exit_code)
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        sys.stderr.write(f"{where}{error.strerror or error}.\n")
+        sys.stderr.write(f"{operating_system_sentence(error)}\n")
         sys.exit(PenpressError.exit_code)
 
 

@@ -39,6 +39,8 @@ def compare(
         splits = read_data_set(data, one.manifest.labels)
         if split not in splits:
             raise NothingToDo(f"The data set has no split {split!r}; choose {', '.join(splits)}.")
+        if not splits[split]:
+            raise NothingToDo(f"The split {split} of {data} has no {' or '.join(one.manifest.labels)} images.")
         comparison = compare(open_model(one), open_model(two), _labelled(splits[split]))
     show_comparison(comparison, first, second)
     if out:

@@ -6,14 +6,14 @@ The starter bundle goes to the disk cache first, so that a process can serve it 
 import argparse
 import sys
 import time
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from inference.bundle import load_bundle
 from registry.cache import BundleCache, Pointer, manifest_sha256
 from registry.catalog import PROD, Catalog, Version
-from registry.errors import NoSuchAlias
-from registry.locking import locked
+from registry.errors import NoSuchAlias, ProductionChanged
+from registry.examination import examine
+from registry.locking import one_at_a_time
 from registry.promotion import promote
 from registry.starter import STARTER
 from registry.tracking import local_store
@@ -25,21 +25,26 @@ _WHY = "the model that ships, in a fresh installation"
 def ensure_model(tracking_uri: str, cache_dir: Path, *, starter: Path = STARTER, alias: str = PROD) -> str:
     """Which version is in production; if none is, the starter bundle becomes it. May be called by several processes at once.
 
+    On a tracking server they may register the starter twice, which harms nobody.
+
     Raises `RegistryUnavailable`, or a `BundleError` if the starter is damaged.
     """
     cache = BundleCache(cache_dir, tracking_uri, alias)
     catalog = Catalog(tracking_uri)
-    with _one_at_a_time(tracking_uri):
+    with one_at_a_time(tracking_uri):
         seed_cache(tracking_uri, cache, starter)
         try:
             return catalog.aliased(alias).number
         except NoSuchAlias:
-            number = _starter_version(catalog, starter).number
-            # A fresh installation needs a model: the gates are asked and noted, but do not stand in its way.
-            version = promote(catalog, number, alias=alias, force=True, reason=_WHY)
-        cache.add_copy(version.number, starter)
-        _point_to(cache, version.number, starter)
-        return version.number
+            version = _starter_version(catalog, starter)
+    try:
+        # A fresh installation needs a model: the gates are asked and noted, but do not stand in its way.
+        promote(catalog, version.number, alias=alias, findings=examine(catalog, version, None), force=True, reason=_WHY)
+    except ProductionChanged:
+        return catalog.aliased(alias).number
+    cache.add_copy(version.number, starter)
+    _point_to(cache, version.number, starter)
+    return version.number
 
 
 def seed_cache(tracking_uri: str, cache: BundleCache, starter: Path = STARTER) -> None:
@@ -62,12 +67,6 @@ def _starter_version(catalog: Catalog, starter: Path) -> Version:
     if registered:
         return registered[0]
     return catalog.register_bundle(starter, parameters={}, tags={"origin": "starter"})
-
-
-def _one_at_a_time(tracking_uri: str) -> AbstractContextManager[None]:
-    """Two processes that start a tracking server's first model at once register it twice, which harms nobody."""
-    store = local_store(tracking_uri)
-    return locked(store.with_name(f".{store.name}.lock")) if store else nullcontext()
 
 
 def main() -> None:

@@ -38,7 +38,7 @@ TrackingUri = Annotated[
     typer.Option(
         envvar="MLFLOW_TRACKING_URI",
         callback=_registry_uri,
-        help="MLflow's tracking and registry URI; by default the store in the home.",
+        help="MLflow's tracking and registry URI; `penpress` takes the store in the home by default.",
         show_default=False,
     ),
 ]
@@ -148,14 +148,14 @@ def promote(
 
     catalog = Catalog(tracking_uri)
     candidate, holder = catalog.version(version), promotion.holder_of(catalog)
-    if holder is not None and holder.number == version:
-        typer.echo(f"Version {version} is in production already.")
+    if holder is not None and holder.number == candidate.number:
+        typer.echo(f"Version {candidate.number} is in production already.")
         return
     limits = Limits(margin=margin, calibration_error=max_calibration_error)
     findings = examine(catalog, candidate, holder, limits=limits, sample=sample_images(sample) if sample else None)
     show_findings(findings)
-    promotion.promote(catalog, version, findings=findings, force=force, reason=reason)
-    typer.echo(f"Version {version} is in production{f'; version {holder.number} is archived' if holder else ''}.")
+    promotion.promote(catalog, candidate.number, findings=findings, force=force, reason=reason)
+    typer.echo(f"Version {candidate.number} is in production{f'; version {holder.number} is archived' if holder else ''}.")
 
 
 @app.command()
@@ -174,8 +174,8 @@ def archive(version: Number, reason: Reason = None, tracking_uri: TrackingUri = 
     from registry import promotion
     from registry.catalog import Catalog
 
-    promotion.archive(Catalog(tracking_uri), version, reason=reason)
-    typer.echo(f"Version {version} is archived.")
+    archived = promotion.archive(Catalog(tracking_uri), version, reason=reason)
+    typer.echo(f"Version {archived.number} is archived.")
 
 
 @app.command("list")

@@ -5,7 +5,7 @@
       SelectionError
         NoSuchExperiment  NoSuchRun  UnfitRun  NoFitRun
       PromotionError
-        PromotionRefused  ReasonMissing  NoPrevious  InProduction
+        PromotionRefused  ProductionChanged  ReasonMissing  NoPrevious  InProduction
       BundleFileInvalid  NotComparable  NoSample
 
 The docstring of a class is its message.
@@ -65,6 +65,10 @@ class PromotionError(RegistryError):
 
 class PromotionRefused(PromotionError):
     """A gate speaks against that version."""
+
+
+class ProductionChanged(PromotionError):
+    """Another version was put into production meanwhile; promote again, and the gates look at that one."""
 
 
 class ReasonMissing(PromotionError):

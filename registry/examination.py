@@ -48,7 +48,8 @@ def examine(
 ) -> Findings:
     """What every gate says of `candidate`, which is to replace `holder`.
 
-    Raises a `BundleError` or `PromotionRefused` where its bundle cannot be served, which nobody can overrule.
+    Raises a `BundleError` or `PromotionRefused` where its bundle cannot be served, which nobody can overrule, and
+    `NoSample` where no image of the sample can be read.
     """
     with fetched(catalog, candidate) as bundle, _fetched_if_whole(catalog, holder) as champion:
         _refuse_unservable(candidate, bundle)
@@ -92,6 +93,9 @@ def _agreement(contest: Contest, sample: Sample | None) -> Agreement | None:
     if contest.champion is None or sample is None:
         return None
     try:
-        return agreement(open_model(contest.candidate), open_model(contest.champion), sample)
+        found = agreement(open_model(contest.candidate), open_model(contest.champion), sample)
     except NotComparable:
         return None
+    if not found.images:
+        raise NoSample("No image of the sample could be read.")
+    return found

@@ -2,9 +2,11 @@
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO
+
+from registry.tracking import local_store
 
 
 @contextmanager
@@ -14,6 +16,15 @@ def locked(path: Path) -> Iterator[None]:
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def one_at_a_time(tracking_uri: str) -> AbstractContextManager[None]:
+    """Hold the lock of a local store for what must not happen twice at once; not to be taken again by whoever holds it.
+
+    A tracking server has none: what is done there at once must do no harm.
+    """
+    store = local_store(tracking_uri)
+    return locked(store.with_name(f".{store.name}.lock")) if store else nullcontext()
 
 
 class Leadership:

@@ -2,6 +2,7 @@
 
 What is recorded are tags of the versions: when, by whom and why a version was promoted or archived, and which gates were
 overruled. The alias moves last, so that whatever fails before leaves production as it was, and promoting again completes it.
+One process at a time moves an alias of a local store; on a tracking server a promotion looks at the holder again, just before.
 """
 
 import getpass
@@ -16,11 +17,13 @@ from registry.errors import (
     InProduction,
     NoPrevious,
     NoSuchAlias,
+    ProductionChanged,
     PromotionError,
     PromotionRefused,
     ReasonMissing,
 )
 from registry.examination import Findings, check_servable, examine
+from registry.locking import one_at_a_time
 
 PROMOTED_AT_TAG, PROMOTED_BY_TAG, PROMOTED_WHY_TAG = "promoted_at", "promoted_by", "promoted_why"
 ARCHIVED_AT_TAG, ARCHIVED_BY_TAG, ARCHIVED_WHY_TAG = "archived_at", "archived_by", "archived_why"
@@ -70,7 +73,8 @@ def promote(
     `findings` are what the gates say, where they were asked before. The version that was in production gets the alias
     `previous` and is marked archived. Promoting the one that is in production already changes nothing.
 
-    Raises a `PromotionError`, a `BundleError` if the version's bundle is damaged, `NoSuchVersion` or `RegistryUnavailable`.
+    Raises `ProductionChanged` where that is another one than the gates looked at, another `PromotionError`, a `BundleError`
+    if the version's bundle is damaged, `NoSuchVersion` or `RegistryUnavailable`.
     """
     if force and not (reason or "").strip():
         raise ReasonMissing
@@ -80,14 +84,18 @@ def promote(
         return candidate
     findings = findings or examine(catalog, candidate, holder)
     if findings.objections and not force:
-        raise PromotionRefused(f"Version {number} was not promoted: {findings.sentence}. --force --reason … overrules that.")
+        raise PromotionRefused(
+            f"Version {candidate.number} was not promoted: {findings.sentence}. --force --reason … overrules that."
+        )
     notes = {
         PROMOTED_WHY_TAG: reason,
         OVERRULED_TAG: findings.sentence or None,
         AGREEMENT_TAG: findings.agreement_sentence,
     }
-    _move(catalog, candidate, holder, alias, notes, why=f"replaced by version {number}")
-    return catalog.version(number)
+    with one_at_a_time(catalog.tracking_uri):
+        holder = _holder_as_examined(catalog, alias, findings)
+        _move(catalog, candidate, holder, alias, notes, why=f"replaced by version {candidate.number}")
+    return catalog.version(candidate.number)
 
 
 def rollback(catalog: Catalog, *, reason: str | None = None) -> Version:
@@ -96,28 +104,29 @@ def rollback(catalog: Catalog, *, reason: str | None = None) -> Version:
     The gates are not asked again, only whether the bundle can be served. Raises `NoPrevious`, `PromotionRefused`, a
     `BundleError` if the bundle is damaged, or `RegistryUnavailable`.
     """
-    previous, holder = holder_of(catalog, PREVIOUS), holder_of(catalog)
-    if previous is None:
-        raise NoPrevious
-    if holder is not None and holder.number == previous.number:
-        raise NoPrevious(f"Version {previous.number} is both previous and in production; promote another one.")
-    check_servable(catalog, previous)
-    why = f"rolled back to version {previous.number}"
-    notes = {PROMOTED_WHY_TAG: reason or "rolled back", OVERRULED_TAG: None, AGREEMENT_TAG: None}
-    _move(catalog, previous, holder, PROD, notes, why=f"{why}: {reason}" if reason else why)
+    with one_at_a_time(catalog.tracking_uri):
+        previous, holder = holder_of(catalog, PREVIOUS), holder_of(catalog)
+        if previous is None:
+            raise NoPrevious
+        if holder is not None and holder.number == previous.number:
+            raise NoPrevious(f"Version {previous.number} is both previous and in production; promote another one.")
+        check_servable(catalog, previous)
+        why = f"rolled back to version {previous.number}"
+        notes = {PROMOTED_WHY_TAG: reason or "rolled back", OVERRULED_TAG: None, AGREEMENT_TAG: None}
+        _move(catalog, previous, holder, PROD, notes, why=f"{why}: {reason}" if reason else why)
     return catalog.version(previous.number)
 
 
 def archive(catalog: Catalog, number: str, *, reason: str | None = None) -> Version:
     """Mark a version archived. Raises `InProduction`, `PromotionError` if it is archived already, or `NoSuchVersion`."""
-    version = catalog.version(number)
-    holder = holder_of(catalog)
-    if holder is not None and holder.number == number:
-        raise InProduction
-    if ARCHIVED_AT_TAG in version.tags:
-        raise PromotionError(f"Version {number} is archived already, since {version.tags[ARCHIVED_AT_TAG]}.")
-    _retag(catalog, version, _archived(reason or "by hand"))
-    return catalog.version(number)
+    with one_at_a_time(catalog.tracking_uri):
+        version, holder = catalog.version(number), holder_of(catalog)
+        if holder is not None and holder.number == version.number:
+            raise InProduction
+        if ARCHIVED_AT_TAG in version.tags:
+            raise PromotionError(f"Version {version.number} is archived already, since {version.tags[ARCHIVED_AT_TAG]}.")
+        _retag(catalog, version, _archived(reason or "by hand"))
+    return catalog.version(version.number)
 
 
 def holder_of(catalog: Catalog, alias: str = PROD) -> Version | None:
@@ -126,6 +135,13 @@ def holder_of(catalog: Catalog, alias: str = PROD) -> Version | None:
         return catalog.aliased(alias)
     except NoSuchAlias:
         return None
+
+
+def _holder_as_examined(catalog: Catalog, alias: str, findings: Findings) -> Version | None:
+    holder = holder_of(catalog, alias)
+    if (holder.number if holder else None) != findings.champion:
+        raise ProductionChanged
+    return holder
 
 
 def _move(catalog: Catalog, to: Version, holder: Version | None, alias: str, notes: Tags, *, why: str) -> None:

@@ -16,7 +16,7 @@ from registry.errors import NoFitRun, UnfitRun
 from registry.runs import Run, has_bundle, read_run, read_runs
 
 TIE_RULE = "of equal runs the one that finished first"
-_LOWER_IS_BETTER = {"loss", "error", "brier", "ece", "nll", "seconds"}
+_LOWER_IS_BETTER = {"loss", "error", "brier", "ece", "nll", "risk", "strange", "seconds"}
 _STATUSES = {"RUNNING": "still running", "SCHEDULED": "not begun"}
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -42,7 +42,7 @@ class Selection:
 
 
 def higher_is_better(metric: str) -> bool:
-    """Whether more of `metric` is better, by the last part of its name: less is, of a loss, an error, a Brier score."""
+    """Whether more of `metric` is better, by the last part of its name: less is, of a loss, an error, a risk."""
     words = re.split(r"[_\W]+", metric.rsplit(".", 1)[-1].lower())
     return not _LOWER_IS_BETTER & set(words)
 

@@ -5,10 +5,11 @@ import sys
 import typer
 
 from inference.errors import BundleError
+from registry.cli import Defaults
 from registry.errors import RegistryError
 from training.card import card
 from training.cli import cross_validate, data_commands, train
-from training.errors import TrainingError
+from training.errors import TrainingError, WrongSetting, operating_system_sentence
 
 app = typer.Typer(
     name="training",
@@ -24,12 +25,19 @@ app.add_typer(data_commands, name="data")
 
 
 def main() -> None:
-    """Run the command line, and turn errors of ours into one sentence."""
+    """Run the command line, and turn errors of ours and of the operating system into one sentence."""
     try:
-        app()
+        app(obj=Defaults(tracking_uri=_demand_tracking_uri))
     except (TrainingError, RegistryError, BundleError) as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
+    except OSError as error:
+        sys.stderr.write(f"{operating_system_sentence(error)}\n")
+        sys.exit(2)
+
+
+def _demand_tracking_uri() -> str:
+    raise WrongSetting("Say where the run is to be logged, by --tracking-uri or MLFLOW_TRACKING_URI.")
 
 
 if __name__ == "__main__":

@@ -61,6 +61,14 @@ def located(data_set: DataSet, splits: Sequence[str]) -> list[Located]:
     return [Located(split, sample) for split in splits for sample in data_set[split]]
 
 
+def require_every_label(images: Sequence[Located], labels: Sequence[str]) -> None:
+    """Raises `TooFewDocuments` where a label has no image: a label is told to be wrong by those that have another one."""
+    present = {image.sample.target for image in images}
+    missing = [label for target, label in enumerate(labels) if target not in present]
+    if missing:
+        raise TooFewDocuments(f"There are no {' and no '.join(missing)} images here; wrong labels show only beside others.")
+
+
 def audit_labels(images: Sequence[Located], features: FloatArray, labels: Sequence[str], *, folds: int, seed: int) -> Audit:
     """Look for label errors by the images' features (n x features). Raises `TooFewDocuments`."""
     from cleanlab.filter import find_label_issues  # takes seconds to import

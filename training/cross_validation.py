@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from training.config import TrainingConfig
-from training.data import DataSet, Sample
+from training.data import DataSet, Sample, require_trainable
 from training.errors import TooFewSources
 from training.features import FloatArray, compute_features, pooled_features
 from training.model import ServingModel
@@ -35,8 +35,10 @@ def leave_sources_out(
 ) -> Iterator[HeldOut]:
     """Train once for each fold without its sources, and ask about them. `folds` None leaves out one source at a time.
 
-    Each fold has a checkpoint of its own in `folder`, so that an interrupted call goes on. Raises `TooFewSources`.
+    Each fold has a checkpoint of its own in `folder`, so that an interrupted call goes on. Raises `TooFewSources`,
+    `EmptySplit` or `PictureInTwoSplits`.
     """
+    require_trainable({split: data_set[split] for split in _SPLITS}, config.labels)
     for number, sources in enumerate(assign_folds(data_set, folds), start=1):
         kept = {split: [sample for sample in data_set[split] if sample.source not in sources] for split in _SPLITS}
         held = [sample for split in _SPLITS for sample in data_set[split] if sample.source in sources]

@@ -16,7 +16,7 @@ from PIL import Image
 from inference.bundle import InputSpec
 from inference.images import ImageLimits, open_document
 from inference.preprocess import Pixels, prepare
-from training.errors import DataSetInvalid, EmptySplit, GroupInTwoSplits, NoDataSet
+from training.errors import DataSetInvalid, EmptySplit, GroupInTwoSplits, NoDataSet, PictureInTwoSplits
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -62,10 +62,12 @@ DataSet = Mapping[str, Sequence[Sample]]
 
 
 def read_data_set(directory: Path, labels: Sequence[str]) -> DataSet:
-    """The samples that have one of `labels`; images are read only when they are used. Raises a `DataSetError`."""
+    """The samples that have one of `labels`; images are read only when they are used. A split may have none.
+
+    Raises a `DataSetError`.
+    """
     splits = {split: _samples(table, labels) for split, table in open_tables(directory).items()}
     refuse_shared_groups(splits)
-    _refuse_missing_labels(splits, labels)
     return splits
 
 
@@ -115,6 +117,17 @@ def refuse_shared_groups(splits: Mapping[str, Sequence[Grouped]]) -> None:
         for sample in samples:
             if home.setdefault(sample.group, split) != split:
                 raise GroupInTwoSplits(f"{sample.group} is in {home[sample.group]} and in {split}.")
+
+
+def require_trainable(splits: DataSet, labels: Sequence[str]) -> None:
+    """Raises `EmptySplit` for a split without images of one of `labels`, and `PictureInTwoSplits`, by the encoded file."""
+    _refuse_missing_labels(splits, labels)
+    home: dict[str, tuple[str, str]] = {}
+    for split, samples in splits.items():
+        for sample in samples:
+            other, name = home.setdefault(sample.sha256, (split, sample.name))
+            if other != split:
+                raise PictureInTwoSplits(f"The same picture is in two splits: {name} in {other} and {sample.name} in {split}.")
 
 
 def _samples(table: "Dataset", labels: Sequence[str]) -> list[Sample]:

@@ -197,7 +197,7 @@ def audit(
     require_extra()
     from rich.console import Console
 
-    from training.audit import audit_labels, located
+    from training.audit import audit_labels, located, require_every_label
     from training.config import TrainingConfig
     from training.data import SPLITS, read_data_set
     from training.review import documents_table, suspects_table, write_list, write_page
@@ -206,6 +206,7 @@ def audit(
         raise typer.BadParameter(f"there is no split {min(unknown)}.", param_hint="--split")
     config = TrainingConfig(data=directory, weights=weights, processes=processes)
     images = located(read_data_set(directory, config.labels), split or SPLITS)
+    require_every_label(images, config.labels)
     out.mkdir(parents=True, exist_ok=True)
     features = _features(images, config, cache=out / "features")
     found = audit_labels(images, features, config.labels, folds=folds, seed=seed)

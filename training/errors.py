@@ -127,3 +127,9 @@ class NoGoldenSample(GateError):
 
 class NoSuchRun(TrainingError):
     """The tracking server has no such run."""
+
+
+def operating_system_sentence(error: OSError) -> str:
+    """What the operating system refused, and of which file, where it says so."""
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}."

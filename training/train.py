@@ -13,7 +13,7 @@ from safetensors.torch import save_model
 from inference.bundle import Bundle, load_bundle
 from training.assemble import assemble
 from training.config import TrainingConfig
-from training.data import read_data_set
+from training.data import read_data_set, require_trainable
 from training.fit import Epoch
 from training.golden import refuse_unreadable
 from training.progress import Stage
@@ -55,6 +55,7 @@ def train_candidate(config: TrainingConfig, folder: Path, tracking: Tracking, st
         refuse_unreadable(config.golden, config.input_spec)
     data_set = read_data_set(config.data, config.labels)
     seen = {**data_set, "train": subset(data_set["train"], config.subset, config.seed)}
+    require_trainable(seen, config.labels)
     cache = folder / _FEATURES
     if not PartialState().is_main_process:
         train_network(seen, config, folder, cache=cache, on_epoch=lambda epoch: None, stage=stage)

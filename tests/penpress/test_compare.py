@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import datasets
@@ -25,11 +26,18 @@ from training.data import COLUMNS, SPLITS
 @pytest.fixture
 def data_set(tmp_path: Path) -> Path:
     """Two dark handwritten and two light printed pages in each split."""
+    return write_data_set(tmp_path / "lines", dict.fromkeys(SPLITS, range(4)))
+
+
+def write_data_set(folder: Path, places: Mapping[str, range]) -> Path:
     datasets.disable_progress_bars()  # they would be taken for what the command says
     columns = Features({name: Value("string") for name in COLUMNS} | {"image": ImageColumn(decode=False)})
-    tables = {split: Dataset.from_list([row(split, place) for place in range(4)], features=columns) for split in SPLITS}
-    DatasetDict(tables).save_to_disk(tmp_path / "lines")
-    return tmp_path / "lines"
+    tables = DatasetDict()
+    for split in SPLITS:
+        rows = [row(split, place) for place in places[split]]
+        tables[split] = Dataset.from_dict({name: [each[name] for each in rows] for name in COLUMNS}, features=columns)
+    tables.save_to_disk(folder, num_shards=dict.fromkeys(SPLITS, 1))
+    return folder
 
 
 def row(split: str, place: int) -> dict[str, object]:
@@ -84,6 +92,13 @@ def test_disagreements_are_listed_and_written(
         ("validation-3.png", "printed", "printed", "handwritten"),
     ]
     assert float(rows[0]["a_confidence"]) > 0.9
+
+
+def test_a_data_set_may_have_but_one_split_and_one_class(penpress: Penpress, tiny_bundle: Path, tmp_path: Path) -> None:
+    write_data_set(tmp_path / "corto", {split: range(2 if split == "test" else 0) for split in SPLITS})
+    assert "1.0000 (2 right)" in penpress("registry", "compare", tiny_bundle, tiny_bundle, "corto").out
+    outcome = penpress("registry", "compare", tiny_bundle, tiny_bundle, "corto", "--split", "train")
+    assert (outcome.code, outcome.err) == (2, "The split train of corto has no handwritten or printed images.\n")
 
 
 def test_a_comparison_that_cannot_be_made_is_one_sentence(penpress: Penpress, tiny_bundle: Path, data_set: Path) -> None:

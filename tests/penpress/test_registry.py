@@ -37,10 +37,10 @@ def test_from_a_run_to_production_and_back(penpress: Penpress, catalog: Catalog,
     assert (registered.out, registered.err) == ("1\n", "Registered as version 1.\n")
     assert penpress("registry", "register", runs[0]).err == "This is version 1 already.\n"
     assert penpress("registry", "promote", "1").out == "Version 1 is in production.\n"
-    assert penpress("registry", "promote", "1").out == "Version 1 is in production already.\n"
+    assert penpress("registry", "promote", "01").out == "Version 1 is in production already.\n"
 
     penpress("registry", "register", penpress("registry", "select", "--run", runs[1]).out.strip())
-    promoted = penpress("registry", "promote", "2", "--reason", "it is newer")
+    promoted = penpress("registry", "promote", "02", "--reason", "it is newer")
     assert promoted.out == "Version 2 is in production; version 1 is archived.\n"
     assert "calibration  passes" in promoted.err
     assert penpress("registry", "rollback", "--reason", "too new").out == "Version 1 is in production again.\n"

@@ -1,10 +1,15 @@
 """A fresh installation gets its first model, once."""
 
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from registry import bootstrap
 from registry.bootstrap import ensure_model, seed_cache
 from registry.cache import BundleCache
 from registry.catalog import Catalog
+from registry.examination import Findings, examine
 from registry.promotion import promote
 from tests.registry.conftest import MakeBundle
 
@@ -22,6 +27,20 @@ def test_a_version_in_production_stays_there(tracking_uri: str, cache_dir: Path,
     for name in ("a", "b"):
         promote(catalog, catalog.register_bundle(make_bundle(name), parameters={}, tags={}).number)
     assert ensure_model(tracking_uri, cache_dir, starter=make_bundle("starter")) == "2"
+
+
+def test_a_version_that_is_put_into_production_meanwhile_stays_there(
+    tracking_uri: str, cache_dir: Path, make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = Catalog(tracking_uri)
+
+    def overtaken(*given: Any, **named: Any) -> Findings:
+        promote(catalog, catalog.register_bundle(make_bundle("b"), parameters={}, tags={}).number)
+        return examine(*given, **named)
+
+    monkeypatch.setattr(bootstrap, "examine", overtaken)
+    assert ensure_model(tracking_uri, cache_dir, starter=make_bundle("starter")) == "2"
+    assert catalog.aliases() == {"prod": "2"}
 
 
 def test_a_start_that_was_cut_short_is_finished(tracking_uri: str, cache_dir: Path, make_bundle: MakeBundle) -> None:

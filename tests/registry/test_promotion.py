@@ -1,7 +1,10 @@
 """What a promotion demands, moves and records, and how it is undone."""
 
 import getpass
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,11 +12,12 @@ import pytest
 
 from inference.errors import BundleMissing, ChecksumMismatch
 from registry import promotion
-from registry.catalog import Catalog, log_bundle
+from registry.catalog import Catalog, Version, log_bundle
 from registry.errors import (
     InProduction,
     NoPrevious,
     NoSample,
+    ProductionChanged,
     PromotionError,
     PromotionRefused,
     ReasonMissing,
@@ -120,6 +124,48 @@ def test_a_damaged_version_in_production_can_be_replaced(catalog: Catalog, regis
     assert promote(catalog, second, findings=findings).number == second
 
 
+def test_findings_about_another_version_in_production_are_refused(catalog: Catalog, register: Release) -> None:
+    first, second, third = register("a"), register("b"), register("c")
+    promote(catalog, first)
+    findings = examine(catalog, catalog.version(third), catalog.version(first))
+    promote(catalog, second)
+    with pytest.raises(ProductionChanged):
+        promote(catalog, third, findings=findings, force=True, reason="I was first")
+    assert catalog.aliases() == {"prod": second, "previous": first}
+    assert promotion_of(catalog.version(third)) is None
+
+
+def test_a_promotion_waits_for_one_that_is_under_way(
+    catalog: Catalog, register: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = register("a"), register("b"), register("c")
+    promote(catalog, first)
+    examined, move = threading.Barrier(2), promotion._move
+    monkeypatch.setattr(promotion, "_move", lambda *given, **named: (time.sleep(0.2), move(*given, **named)))
+
+    def promote_examined(number: str) -> Version | ProductionChanged:
+        findings = examine(catalog, catalog.version(number), catalog.version(first))
+        examined.wait(timeout=20)
+        try:
+            return promote(catalog, number, findings=findings)
+        except ProductionChanged as error:
+            return error
+
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = list(pool.map(promote_examined, (second, third)))
+    assert [type(outcome) for outcome in outcomes].count(ProductionChanged) == 1
+    (promoted,) = (outcome.number for outcome in outcomes if isinstance(outcome, Version))
+    assert catalog.aliases() == {"prod": promoted, "previous": first}
+
+
+def test_a_number_with_a_nought_before_it_is_the_same_version(catalog: Catalog, register: Release) -> None:
+    number = register("a")
+    assert promote(catalog, f"0{number}").number == number
+    with pytest.raises(InProduction):
+        archive(catalog, f"0{number}")
+    assert archival_of(catalog.version(number)) is None
+
+
 def test_limits_are_those_that_are_given(catalog: Catalog, register: Release) -> None:
     version = catalog.version(register("a", metrics={"test": measured(expected_calibration_error=0.05)}))
     assert set(examine(catalog, version, None).objections) == {"calibration"}
@@ -145,6 +191,13 @@ def test_agreement_on_a_sample_is_reported_and_recorded(catalog: Catalog, regist
 def test_an_empty_sample_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NoSample):
         sample_images(tmp_path / "nowhere")
+
+
+def test_a_sample_without_a_readable_image_is_refused(catalog: Catalog, register: Release) -> None:
+    first, second = register("a"), register("b")
+    promote(catalog, first)
+    with pytest.raises(NoSample, match="No image of the sample could be read"):
+        examine(catalog, catalog.version(second), catalog.version(first), sample=[("note.txt", b"no image")])
 
 
 def test_rollback_goes_to_the_previous_version_and_back(catalog: Catalog, register: Release) -> None:

@@ -68,6 +68,8 @@ def test_the_lowest_loss_wins_unless_told_otherwise(catalog: Catalog, log_run: L
         ("test.expected_calibration_error", False),
         ("test.error_when_sure", False),
         ("test.brier_score", False),
+        ("validation.risk_coverage_area", False),
+        ("validation.strange", False),
     ],
 )
 def test_what_is_better_shows_in_the_name(metric: str, expected: bool) -> None:

@@ -37,9 +37,9 @@ def make_data_set(tmp_path: Path) -> MakeDataSet:
         root = tmp_path / "lines"
         tables = DatasetDict()
         for split in SPLITS:
-            changed = [change(split, row) for row in _rows(split, images)]
-            tables[split] = Dataset.from_list([row for row in changed if row is not None], features=features())
-        tables.save_to_disk(root)
+            kept = [changed for row in _rows(split, images) if (changed := change(split, row)) is not None]
+            tables[split] = Dataset.from_dict({name: [row[name] for row in kept] for name in COLUMNS}, features=features())
+        tables.save_to_disk(root, num_shards=dict.fromkeys(SPLITS, 1))
         return root
 
     return make
@@ -71,7 +71,7 @@ def _drawn(label: str, number: int, split: str) -> bytes:
     pen = ImageDraw.Draw(image)
     for x in range(5 + number + 2 * SPLITS.index(split), 150, 15):
         if label == "printed":
-            pen.rectangle((x, 10, x + 5, 30), fill="black")
+            pen.rectangle((x, 10, x + 5, 30 - SPLITS.index(split)), fill="black")
         else:
             pen.line((x, 30, x + 12, 8 + number), fill=(40, 40, 90), width=1)
     file = io.BytesIO()

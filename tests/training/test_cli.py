@@ -1,3 +1,5 @@
+"""`python -m training`, as the shell calls it."""
+
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +13,33 @@ from training.data import read_data_set
 from training.results import Counted, UnseenSources
 
 
+def left(monkeypatch: pytest.MonkeyPatch, *words: object) -> int | str | None:
+    """The exit code of `python -m training` with these words."""
+    monkeypatch.setattr(sys, "argv", ["training", *map(str, words)])
+    with pytest.raises(SystemExit) as exit_:
+        __main__.main()
+    return exit_.value.code
+
+
+def test_a_run_must_be_logged_somewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert left(monkeypatch, "train", tmp_path, "--out", tmp_path / "run") == 2
+    assert capsys.readouterr().err == "Say where the run is to be logged, by --tracking-uri or MLFLOW_TRACKING_URI.\n"
+
+
+def test_what_the_operating_system_refuses_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "lines" / "printed").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    assert left(monkeypatch, "data", "import", "folder", tmp_path / "lines", "--out", tmp_path / "file" / "out") == 2
+    err = capsys.readouterr().err
+    assert err.startswith(str(tmp_path / "file"))
+    assert err.endswith(": Not a directory.\n")
+
+
 def test_what_cross_validation_counts_is_written_for_the_card(
     make_data_set: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -19,11 +48,7 @@ def test_what_cross_validation_counts_is_written_for_the_card(
     held_out = HeldOut(samples, np.array([[1.0, 0.0]] * len(samples)))
     monkeypatch.setattr(cross_validation, "leave_sources_out", lambda *given, **named: iter([held_out]))
     out = tmp_path / "unseen.json"
-    command = ["training", "cross-validate", str(data), "--out", str(tmp_path), "--epochs", "3", "--json", str(out)]
-    monkeypatch.setattr(sys, "argv", command)
-    with pytest.raises(SystemExit) as left:
-        __main__.main()
-    assert not left.value.code
+    assert not left(monkeypatch, "cross-validate", data, "--out", tmp_path, "--epochs", 3, "--json", out)
     found = UnseenSources.read(out)
     assert found.sources == {"example.org/a": Counted(images=4, right=2)}
     assert (found.folds, found.parameters["epochs"]) == (1, "3")

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from training.data import draw, fingerprint, read_data_set
-from training.errors import EmptySplit, GroupInTwoSplits, NoDataSet
+from training.data import draw, fingerprint, read_data_set, require_trainable
+from training.errors import EmptySplit, GroupInTwoSplits, NoDataSet, PictureInTwoSplits
 
 LABELS = ("handwritten", "printed")
 MakeDataSet = Callable[..., Path]
@@ -40,12 +40,30 @@ def test_a_label_that_is_not_trained_is_left_out(make_data_set: MakeDataSet) -> 
     assert [len(samples) for samples in splits.values()] == [4, 4, 4]
 
 
-def test_a_split_without_a_label_is_refused(make_data_set: MakeDataSet) -> None:
+def test_a_split_without_a_label_is_not_trained_on(make_data_set: MakeDataSet) -> None:
     def without_print(split: str, row: Row) -> Row | None:
         return None if (split, row["label"]) == ("test", "printed") else row
 
+    splits = read_data_set(make_data_set(change=without_print), LABELS)
+    assert [len(samples) for samples in splits.values()] == [8, 8, 4]
     with pytest.raises(EmptySplit, match="test has no printed"):
-        read_data_set(make_data_set(change=without_print), LABELS)
+        require_trainable(splits, LABELS)
+
+
+def test_a_picture_in_two_splits_is_not_trained_on(make_data_set: MakeDataSet) -> None:
+    require_trainable(read_data_set(make_data_set(), LABELS), LABELS)
+
+    def twin(split: str, row: Row) -> Row:
+        return row | {"sha256": "twin"} if row["file"] in ("train/printed/1.png", "test/printed/2.png") else row
+
+    with pytest.raises(PictureInTwoSplits, match=r"train/printed/1\.png in train and test/printed/2\.png in test"):
+        require_trainable(read_data_set(make_data_set(change=twin), LABELS), LABELS)
+
+
+def test_splits_may_be_empty(make_data_set: MakeDataSet) -> None:
+    splits = read_data_set(make_data_set(change=lambda split, row: row if split == "test" else None), LABELS)
+    assert [len(samples) for samples in splits.values()] == [0, 0, 8]
+    assert fingerprint(splits["train"]) != fingerprint(splits["test"])
 
 
 def test_a_folder_without_a_data_set_is_refused(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from tests.training.importing.sources import CATMUS, CORTO, catmus_row, corto_row, drawn, write_parquet
 from training.cli import data_commands
 from training.data import open_tables
-from training.errors import ImportUnlike, PictureInTwoSplits
+from training.errors import ImportUnlike, PictureInTwoSplits, TooFewDocuments
 from training.importing.publish import read_report
 
 TRAIN = "train-00000-of-00001.parquet"
@@ -102,3 +102,12 @@ def test_an_audit_leaves_a_list_and_a_page(
     assert (tmp_path / "audit" / "review.html").stat().st_size > 1000
     assert "Labels to review: 0, in" in succeed(*arguments, "--split", "test", "--folds", 2)
     assert run(*arguments, "--split", "dev").exit_code == 2
+
+
+def test_an_audit_of_one_class_is_refused_before_anything_is_computed(
+    tmp_path: Path, make_data_set: Callable[..., Path]
+) -> None:
+    directory = make_data_set(change=lambda split, row: row if (split, row["label"]) == ("test", "handwritten") else None)
+    with pytest.raises(TooFewDocuments, match="There are no printed images here"):
+        succeed("audit", directory, "--out", tmp_path / "audit")
+    assert not (tmp_path / "audit").exists()

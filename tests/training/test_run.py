@@ -12,7 +12,7 @@ from torchvision.models import mobilenet_v2
 from training.config import TrainingConfig
 from training.cross_validation import assign_folds, by_source, leave_sources_out
 from training.data import DataSet, read_data_set
-from training.errors import OtherRun, TooFewSources, WrongSetting
+from training.errors import EmptySplit, OtherRun, TooFewSources, WrongSetting
 from training.features import pooled_features
 from training.finetune import TunedNetwork
 from training.fit import Epoch
@@ -97,6 +97,12 @@ def test_each_source_is_left_out_once(make_data_set, config: TrainingConfig, tmp
 def test_folds_that_leave_a_class_out_are_refused(data_set: DataSet) -> None:
     with pytest.raises(TooFewSources, match="lacks a class"):
         assign_folds(data_set, None)
+
+
+def test_sources_of_one_class_are_not_cross_validated(make_data_set, config: TrainingConfig, tmp_path: Path) -> None:
+    data_set = read_data_set(make_data_set(change=lambda split, row: row if row["label"] == "printed" else None), config.labels)
+    with pytest.raises(EmptySplit, match="train has no handwritten"):
+        list(leave_sources_out(data_set, config, tmp_path / "cv", folds=None, stage=silent))
 
 
 def trunk_is_untouched(model: ServingModel, config: TrainingConfig) -> bool:

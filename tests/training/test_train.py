@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torchvision.models import mobilenet_v2
 
 from training.config import TrainingConfig
-from training.errors import OtherRun
+from training.errors import EmptySplit, OtherRun, PictureInTwoSplits
 from training.progress import silent
 from training.train import Tracking, train_candidate
 
@@ -41,3 +42,26 @@ def test_a_finished_training_is_left_alone(config: TrainingConfig, tmp_path: Pat
     (run,) = MlflowClient(uri).search_runs(["1"])
     assert (run.info.run_id, run.info.status) == (first.run_id, "FINISHED")
     assert "familiar.mean" in load_file(tmp_path / "run" / "model.safetensors")
+
+
+def test_a_subset_of_one_class_is_refused(
+    make_data_set: Callable[..., Path], make_config: Callable[..., Any], tmp_path: Path
+) -> None:
+    with pytest.raises(EmptySplit, match="The split train has no"):
+        refused(make_config(make_data_set(), subset=0.5), tmp_path / "run")
+
+
+def test_a_picture_in_two_splits_is_refused(
+    make_data_set: Callable[..., Path], make_config: Callable[..., Any], tmp_path: Path
+) -> None:
+    data = make_data_set(change=lambda split, row: row | {"sha256": row["file"].removeprefix(f"{split}/")})
+    with pytest.raises(PictureInTwoSplits):
+        refused(make_config(data), tmp_path / "run")
+
+
+def refused(config: TrainingConfig, folder: Path) -> None:
+    """Before a run is logged: nobody answers at this address."""
+    try:
+        train_candidate(config, folder, Tracking("http://127.0.0.1:1", "penpress", "candidate"), silent)
+    finally:
+        assert not folder.exists()

@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -73,7 +73,7 @@ def list_folder(root: Path) -> list[Entry]:
     A folder below that of the class names the document, where metadata.csv does not.
     """
     metadata = root / _METADATA
-    said = {entry.file: entry for entry in read_listing(metadata)} if metadata.is_file() else {}
+    said = {entry.file: entry for entry in read_listing(metadata, needs=("file",))} if metadata.is_file() else {}
     found = {}
     for path in sorted(root.rglob("*")):
         inner = path.relative_to(root)
@@ -91,18 +91,21 @@ def _placed(file: str, said: Entry) -> Entry:
     return replace(said, label=label.lower(), split=split, group=said.group or "/".join(document))
 
 
-def read_listing(path: Path) -> Iterator[Entry]:
-    """The rows of a CSV with the columns file and label, and, where there are any, split, group, source, century, licence.
+def read_listing(path: Path, *, needs: Sequence[str] = ("file", "label")) -> Iterator[Entry]:
+    """The rows of a CSV with the columns that it `needs` and whatever it has of label, split, group, source, century, licence.
 
     `document` and `source_repo` are other names for group and source; a document is told apart by its source too.
     """
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        missing = [column for column in ("file", "label") if column not in (reader.fieldnames or ())]
-        if missing:
-            raise SourceUnreadable(f"{path} has no column {' and no column '.join(missing)}.")
-        for number, row in enumerate(reader, start=2):
-            yield _listed({name: (row.get(name) or "").strip() for name in reader.fieldnames or ()}, f"{path}, line {number}")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            columns = reader.fieldnames or ()
+            if missing := [column for column in needs if column not in columns]:
+                raise SourceUnreadable(f"{path} has no column {' and no column '.join(missing)}.")
+            for number, row in enumerate(reader, start=2):
+                yield _listed({name: (row.get(name) or "").strip() for name in columns}, f"{path}, line {number}")
+    except UnicodeDecodeError as error:
+        raise SourceUnreadable(f"{path} is not UTF-8; save it as CSV UTF-8.") from error
 
 
 def _listed(row: Mapping[str, str], where: str) -> Entry:
@@ -114,7 +117,7 @@ def _listed(row: Mapping[str, str], where: str) -> Entry:
     group = row.get("group") or (f"{source}/{document}" if source and document else document)
     return Entry(
         file=row["file"],
-        label=row["label"].lower(),
+        label=row.get("label", "").lower(),
         split=split,
         group=group,
         source=source,

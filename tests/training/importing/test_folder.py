@@ -52,6 +52,13 @@ def test_metadata_says_the_rest(tmp_path: Path) -> None:
     assert gone.data is None
 
 
+def test_metadata_needs_no_label_where_the_folder_has_it(tmp_path: Path) -> None:
+    write(tmp_path, "printed/a.png")
+    (tmp_path / "metadata.csv").write_text("file,group\nprinted/a.png,D 1\n")
+    (row,) = rows_of(tmp_path)
+    assert (row.label, row.group) == ("printed", "D 1")
+
+
 def test_a_listing_says_everything(tmp_path: Path) -> None:
     write(tmp_path, "scans/a.png", "scans/b.png")
     (tmp_path / "list.csv").write_text("file,label,split,group\nscans/a.png,Printed,test,D 1\nscans/b.png,handwritten,,D 2\n")
@@ -64,6 +71,7 @@ def test_a_listing_says_everything(tmp_path: Path) -> None:
     ("listing", "sentence"),
     [
         ("path,label\n", "has no column file"),
+        ("file,group\na.png,D 1\n", "has no column label"),
         ("file,label,split\na.png,printed,dev\n", r"list\.csv, line 2: there is no split dev"),
     ],
 )
@@ -71,6 +79,13 @@ def test_a_listing_that_cannot_be_read(tmp_path: Path, listing: str, sentence: s
     (tmp_path / "list.csv").write_text(listing)
     with pytest.raises(SourceUnreadable, match=sentence):
         FolderSource(tmp_path / "list.csv")
+
+
+@pytest.mark.parametrize("name", ["list.csv", "metadata.csv"])
+def test_a_listing_in_another_encoding_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes("file,label\nBücher.png,printed\n".encode("cp1252"))
+    with pytest.raises(SourceUnreadable, match=rf"{name} is not UTF-8; save it as CSV UTF-8\.$"):
+        FolderSource(tmp_path if name == "metadata.csv" else tmp_path / name)
 
 
 def test_a_file_that_changed_makes_another_source(tmp_path: Path) -> None:
