@@ -14,7 +14,7 @@ import numpy as np
 from training.config import TrainingConfig
 from training.data import DataSet, Sample, require_trainable
 from training.errors import TooFewSources
-from training.features import FloatArray, compute_features, pooled_features
+from training.features import FloatArray, trained_features
 from training.model import ServingModel
 from training.progress import Advance, Stage
 from training.run import train_network
@@ -83,9 +83,6 @@ def _require_every_class(data_set: DataSet, fold: set[str]) -> None:
 def _answer(
     model: ServingModel, samples: Sequence[Sample], config: TrainingConfig, cache: Path, advance: Advance
 ) -> FloatArray:
-    if config.strategy == "transfer":
-        features = pooled_features(model, samples, config, cache=cache, advance=advance)
-    else:
-        features = compute_features(model, samples, config, advance=advance)
+    features = trained_features(model, samples, config, cache=cache, advance=advance)
     weight = model.head.weight.detach().cpu().numpy()[:, :, 0, 0]
     return np.asarray(features @ weight.T + model.bias.detach().cpu().numpy(), dtype=np.float32)
