@@ -53,6 +53,14 @@ class ItemStatus(StrEnum):
     SKIPPED = "skipped"  # it was no scan to begin with, such as a file manager's thumbnail cache
 
 
+class EventState(StrEnum):
+    """pending → delivered | given_up."""
+
+    PENDING = "pending"  # due at `next_at`, or in a deliverer's hands until `lease_until`
+    DELIVERED = "delivered"  # the receiver took it
+    GIVEN_UP = "given_up"  # no attempt of the schedule was taken, or the endpoint was switched off
+
+
 class GradcamPolicy(StrEnum):
     """For which predictions the class activation map is kept."""
 
@@ -83,6 +91,7 @@ class Base(DeclarativeBase):
         int: BigInteger,
         dict[str, Any]: JSONB,
         list[dict[str, Any]]: JSONB,
+        list[str]: JSONB,
     }
 
 
@@ -90,13 +99,43 @@ def _enum(kind: type[StrEnum], name: str) -> Enum:
     return Enum(kind, native_enum=False, length=16, name=name, values_callable=lambda members: [m.value for m in members])
 
 
+class Key(Base):
+    """Who may use the service, and how much of it. A key's id owns what its holder makes; secrets change, the id stays.
+
+    Of an API secret only the SHA-256 is kept. After a rotation the secret before holds until its time is over.
+    """
+
+    __tablename__ = "keys"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(String(200))
+    scopes: Mapped[list[str]]
+    secret_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    previous_sha256: Mapped[str | None] = mapped_column(String(64), unique=True)
+    previous_until: Mapped[datetime | None]
+    webhook_secret: Mapped[str]
+    previous_webhook_secret: Mapped[str | None]
+    previous_webhook_until: Mapped[datetime | None]
+    max_open_jobs: Mapped[int | None]  # None leaves it to the setting
+    max_stored_bytes: Mapped[int | None]
+    max_requests_per_minute: Mapped[int | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    revoked_at: Mapped[datetime | None]
+
+
 class Job(Base):
     """One batch. `lease_token` and `lease_until` guard its planning; the counts equal its prediction rows."""
 
     __tablename__ = "jobs"
-    __table_args__ = (Index(None, "state", "hinted_at"),)
+    __table_args__ = (
+        Index(None, "state", "hinted_at"),
+        Index(None, "owner_id", "id"),
+        Index(None, "expires_at"),
+        Index(None, "cancel_after"),
+    )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    owner_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("keys.id"))  # None where the service knows no keys
     name: Mapped[str]
     state: Mapped[JobState] = mapped_column(_enum(JobState, "job_state"), default=JobState.QUEUED)
     gradcam: Mapped[GradcamPolicy] = mapped_column(_enum(GradcamPolicy, "gradcam_policy"), default=GradcamPolicy.REVIEW)
@@ -121,6 +160,13 @@ class Job(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    cancel_after: Mapped[datetime | None]  # then it is cancelled, unless it has ended
+    retention_seconds: Mapped[int | None]  # as asked for; None leaves it to the setting
+    expires_at: Mapped[datetime | None]  # set when it ends; then uploads and results are purged
+    retry_of: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
+
+    webhook_endpoint_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("webhook_endpoints.id"))
+    webhook_events: Mapped[list[str] | None]  # the types of events that its client wants
 
     uploads: Mapped[list["Upload"]] = relationship(order_by="Upload.position")
 
@@ -134,10 +180,11 @@ class Upload(Base):
     """One file as a client sent it: an archive or a single image. Images sent to `/predict/` belong to no job."""
 
     __tablename__ = "uploads"
-    __table_args__ = (Index(None, "job_id"),)
+    __table_args__ = (Index(None, "job_id"), Index(None, "blob_key"))
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     job_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    owner_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("keys.id"))
     position: Mapped[int] = mapped_column(default=0)
     name: Mapped[str]
     is_archive: Mapped[bool]
@@ -194,3 +241,85 @@ class Prediction(Base):
     cam: Mapped[bytes | None] = mapped_column(deferred=True)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     has_cam: Mapped[bool] = column_property(cam.isnot(None))  # known without reading the map
+
+
+class IdempotencyKey(Base):
+    """A client's own name for one submission, and the answer that it got: the same request again gets the same answer.
+
+    `client` is the id of a key, or `anonymous`; `fingerprint` the SHA-256 of what was sent. Without `status` the first request
+    still runs.
+    """
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (UniqueConstraint("client", "key"), Index(None, "created_at"))
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    client: Mapped[str] = mapped_column(String(64))
+    key: Mapped[str] = mapped_column(String(255))
+    fingerprint: Mapped[str | None] = mapped_column(String(64))
+    job_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    status: Mapped[int | None]
+    answer: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class WebhookEndpoint(Base):
+    """An address that a client wants its jobs' events sent to; switched off when it says so or has failed for days."""
+
+    __tablename__ = "webhook_endpoints"
+    __table_args__ = (UniqueConstraint("owner_id", "url", postgresql_nulls_not_distinct=True),)
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    owner_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("keys.id"))
+    url: Mapped[str]
+    failing_since: Mapped[datetime | None]
+    disabled_at: Mapped[datetime | None]
+    disabled_reason: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class WebhookEvent(Base):
+    """Something that happened to a job, to be told once: written in the transaction in which it happened.
+
+    `sequence` is 0 but for progress, of which a job may have several. `id` is the `webhook-id` of every attempt.
+    """
+
+    __tablename__ = "webhook_events"
+    __table_args__ = (UniqueConstraint("job_id", "type", "sequence"), Index(None, "state", "next_at"))
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    endpoint_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("webhook_endpoints.id", ondelete="CASCADE"))
+    type: Mapped[str] = mapped_column(String(32))
+    sequence: Mapped[int] = mapped_column(default=0)
+    payload: Mapped[dict[str, Any]]
+    state: Mapped[EventState] = mapped_column(_enum(EventState, "event_state"), default=EventState.PENDING)
+    attempt: Mapped[int] = mapped_column(default=0)
+    next_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    lease_token: Mapped[uuid.UUID | None]
+    lease_until: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    finished_at: Mapped[datetime | None]
+
+
+class WebhookAttempt(Base):
+    """One try to deliver an event: the log that its client may read."""
+
+    __tablename__ = "webhook_attempts"
+    __table_args__ = (Index(None, "event_id", "id"),)
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    event_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("webhook_events.id", ondelete="CASCADE"))
+    started_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    milliseconds: Mapped[int]
+    status: Mapped[int | None]
+    error: Mapped[str | None]
+
+
+class SweepCount(Base):
+    """How often each rule of the sweep has put something right, since ever."""
+
+    __tablename__ = "sweep_counts"
+
+    rule: Mapped[str] = mapped_column(String(64), primary_key=True)
+    count: Mapped[int] = mapped_column(default=0)

@@ -14,12 +14,13 @@ from penpress.embedded import embedded_postgres, embedded_redis
 from registry.catalog import Catalog
 from registry.promotion import promote
 from store.database import Database
+from store.models import Base
 from store.settings import Settings
 from tests.tiny_bundle import write_tiny_bundle
 
 pytest_plugins = ["tests.service_fixtures"]
 
-_TABLES = "predictions, chunks, uploads, jobs"
+_TABLES = ", ".join(Base.metadata.tables)
 
 
 def pytest_configure() -> None:

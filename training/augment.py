@@ -18,10 +18,10 @@ _WHITE = 255.0
 _SHORTEST_LINE_HEIGHTS = 1.5
 
 
-def augment(image: Image.Image, chance: random.Random) -> Image.Image:
-    """A variation of `image` (RGB), by `chance` alone."""
+def augment(image: Image.Image, chance: random.Random, *, share: float = 1.0) -> Image.Image:
+    """A variation of `image` (RGB), by `chance` alone; each step happens in so large a `share` of the cases that it should."""
     for step, probability in _STEPS:
-        if chance.random() < probability:
+        if chance.random() < probability * share:
             image = step(image, chance)
     return image
 

@@ -84,6 +84,7 @@ class TrainingConfig:
     strategy: Annotated[Strategy, "a new head on the frozen trunk, or the trunk's last blocks too"] = "transfer"
     subset: Annotated[float, "share of the training images, by whole documents", _SHARE_ABOVE_ZERO] = 1.0
     balanced: Annotated[bool, "draw each class alike, and small sources more often"] = True
+    augmentation: Annotated[float, "how often images are varied, as a share of how often the steps ask for it", _SHARE] = 1.0
     views: Annotated[int, "augmented variations of each image (transfer)", _NONE_OR_MORE] = 1
     tuned_blocks: Annotated[int, "blocks of the trunk that are tuned, of 19 (finetune)", Limits(0, 19)] = 12
     block_decay: Annotated[float, "learning rate of a block, as a share of the next one's (finetune)", _SHARE_ABOVE_ZERO] = 0.85

@@ -104,6 +104,6 @@ def _cache_key(config: TrainingConfig, view: int | None) -> str:
         "weights": file_sha256(config.weights) if config.weights else "torchvision",
         "input": config.input_spec.model_dump(),
         "precision": config.precision,
-        "augmentation": None if view is None else [config.seed, view],
+        "augmentation": None if view is None else [config.seed, view, config.augmentation],
     }
     return hashlib.sha256(json.dumps(described).encode()).hexdigest()[:24]

@@ -40,6 +40,7 @@ class AugmentedImages(PreparedImages):
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         sample, spec = self.samples[index], self.config.input_spec
         chance = random.Random(f"{self.config.seed}/{self.view}/{sample.sha256}")  # noqa: S311  # repeatable, and no secret
-        pixels = prepare(augment(decoded(sample.read(), spec), chance), spec)
+        varied = augment(decoded(sample.read(), spec), chance, share=self.config.augmentation)
+        pixels = prepare(varied, spec)
         left = chance.randint(0, spec.width - self.crop_width)
         return torch.from_numpy(pixels[:, left : left + self.crop_width].copy()), sample.target

@@ -36,6 +36,10 @@ def test_the_same_chance_gives_the_same_variation(line: Image.Image) -> None:
     assert varied[0] == varied[1] != varied[2]
 
 
+def test_no_share_leaves_the_image_as_it_is(line: Image.Image) -> None:
+    assert all(augment(line, random.Random(seed), share=0).tobytes() == line.tobytes() for seed in range(20))
+
+
 def test_a_bitonal_line_has_two_levels_and_keeps_its_paper(line: Image.Image) -> None:
     varied = augmenting.bitonal(line, random.Random(0))
     assert set(np.unique(np.asarray(varied))) == {0, 255}
