@@ -2,7 +2,7 @@
 
 RequestRefused
   InvalidRequest  NotFound  NotAZip  NoFiles  NothingUploaded  UploadTooLarge  TooManyFiles  UnsupportedUpload
-  UploadAborted  NoGradcam  BadCursor  NotReady
+  UploadAborted  NoGradcam  BadCursor  JobFinished  NotReady
 """
 
 from http import HTTPStatus
@@ -146,6 +146,13 @@ class BadCursor(RequestRefused):
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     reason = "bad_cursor"
+
+
+class JobFinished(RequestRefused):
+    """The job has ended and cannot be cancelled any more."""
+
+    status = HTTPStatus.CONFLICT
+    reason = "job_finished"
 
 
 class NotReady(RequestRefused):

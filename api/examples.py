@@ -28,6 +28,9 @@ JOB: dict[str, Any] = {
     "created_at": "2026-11-23T10:00:00Z",
     "started_at": "2026-11-23T10:00:01Z",
     "finished_at": None,
+    "cancel_after": "2026-11-24T10:00:00Z",
+    "expires_at": None,
+    "retry_of": None,
     "reason": None,
     "detail": None,
     "links": {

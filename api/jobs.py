@@ -1,5 +1,6 @@
 """Jobs over HTTP: submit a batch, ask how far it is."""
 
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from api import uploads
 from api.bodies import too_large, too_many_files
+from api.deadline import CancelAfterDep
 from api.deps import Services, ServicesDep, SessionDep
 from api.documented import problems
 from api.errors import BadCursor, InvalidRequest, NoFiles, NotAZip, NotFound, NothingUploaded, UnsupportedUpload, UploadAborted
@@ -74,20 +76,26 @@ class JobOptions(BaseModel):
     ),
 )
 async def submit_job(
-    request: Request, response: Response, services: ServicesDep, options: Annotated[JobOptions, Query()]
+    request: Request,
+    response: Response,
+    services: ServicesDep,
+    options: Annotated[JobOptions, Query()],
+    cancel_after: CancelAfterDep,
 ) -> JobView:
     """Send one zip as the raw body (`application/zip`, of any size), or images and zips as a multipart form.
 
     The answer 202 means durable: the files are synced and the rows committed. Poll the address in `Location`.
     """
     received = await uploads.receive_uploads(request, services, name=options.name)
-    job = await run_in_threadpool(_create_job, services, received, options)
+    job = await run_in_threadpool(_create_job, services, received, options, cancel_after)
     services.sender.plan_job(job.id)
     response.headers.update({"Location": f"/jobs/{job.id}", "Retry-After": _POLL_SECONDS})
     return JobView.of(job)
 
 
-def _create_job(services: Services, received: list[NewUpload], options: JobOptions) -> Job:
+def _create_job(
+    services: Services, received: list[NewUpload], options: JobOptions, cancel_after: datetime | timedelta | None
+) -> Job:
     try:
         with services.database.transaction() as session:
             return jobs.create_job(
@@ -96,6 +104,7 @@ def _create_job(services: Services, received: list[NewUpload], options: JobOptio
                 uploads=received,
                 gradcam=options.gradcam,
                 review_threshold=options.review_threshold,
+                cancel_after=cancel_after,
             )
     except BaseException as error:
         uploads.discard(services.blobs, [upload.blob_key for upload in received], error)

@@ -49,6 +49,9 @@ class JobView(BaseModel):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    cancel_after: datetime | None = Field(description="Its deadline: what is not done then is cancelled.")
+    expires_at: datetime | None = Field(description="When its uploads and results are deleted; known once it has ended.")
+    retry_of: UUID | None = Field(description="The job whose failed items this one tries again.")
     reason: str | None
     detail: str | None
     links: dict[str, str]
@@ -74,6 +77,9 @@ class JobView(BaseModel):
             created_at=job.created_at,
             started_at=job.started_at,
             finished_at=job.finished_at,
+            cancel_after=job.cancel_after,
+            expires_at=job.expires_at,
+            retry_of=job.retry_of,
             reason=job.reason,
             detail=job.detail,
             links=_job_links(job),
@@ -81,7 +87,7 @@ class JobView(BaseModel):
 
 
 def _progress(job: Job) -> float:
-    if job.state in FINISHED_STATES:
+    if job.state in FINISHED_STATES - {JobState.CANCELLED}:
         return 1.0
     return job.processed / job.total if job.total else 0.0
 

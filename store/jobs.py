@@ -2,15 +2,15 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import exists, func, select, update
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy import ColumnElement, exists, func, select, update
+from sqlalchemy.orm import InstrumentedAttribute, Session, selectinload
 
 from store import predictions
-from store.models import Chunk, ChunkState, GradcamPolicy, Job, JobState, Upload, new_id
+from store.models import FINISHED_STATES, Chunk, ChunkState, GradcamPolicy, Job, JobState, Upload, new_id
 from store.predictions import NewPrediction
 
 
@@ -25,14 +25,28 @@ class NewUpload:
 
 
 def create_job(
-    session: Session, *, name: str, uploads: Sequence[NewUpload], gradcam: GradcamPolicy, review_threshold: float | None
+    session: Session,
+    *,
+    name: str,
+    uploads: Sequence[NewUpload],
+    gradcam: GradcamPolicy,
+    review_threshold: float | None,
+    owner_id: uuid.UUID | None = None,
+    cancel_after: datetime | timedelta | None = None,
+    retention_seconds: int | None = None,
 ) -> Job:
-    """A queued job over `uploads`, in their order."""
-    job = Job(id=new_id(), name=name, gradcam=gradcam, review_threshold=review_threshold)
-    job.uploads = [
-        Upload(position=position, name=u.name, is_archive=u.is_archive, blob_key=u.blob_key, size_bytes=u.size_bytes)
-        for position, u in enumerate(uploads)
-    ]
+    """A queued job over `uploads`, in their order. `cancel_after` is a time, or how long from now."""
+    deadline = func.now() + cancel_after if isinstance(cancel_after, timedelta) else cancel_after
+    job = Job(
+        id=new_id(),
+        owner_id=owner_id,
+        name=name,
+        gradcam=gradcam,
+        review_threshold=review_threshold,
+        cancel_after=deadline,
+        retention_seconds=retention_seconds,
+    )
+    job.uploads = [Upload(position=place, owner_id=owner_id, **asdict(upload)) for place, upload in enumerate(uploads)]
     session.add(job)
     session.flush()
     session.refresh(job)
@@ -132,7 +146,7 @@ def fail_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID, *, reas
     job = _lock_job(session, job_id)
     if job.state != JobState.PLANNING or job.lease_token != token:
         return False
-    _fail(job, reason, detail)
+    _end(job, JobState.FAILED, reason=reason, detail=detail)
     return True
 
 
@@ -141,14 +155,17 @@ def fail_job(session: Session, job_id: uuid.UUID, *, reason: str, detail: str) -
     job = _lock_job(session, job_id)
     if job.state != JobState.RUNNING:
         return False
-    _fail(job, reason, detail)
+    _end(job, JobState.FAILED, reason=reason, detail=detail)
     return True
 
 
-def _fail(job: Job, reason: str, detail: str) -> None:
-    job.state, job.reason, job.detail = JobState.FAILED, reason, predictions.shown_detail(detail)
+def _end(job: Job, state: JobState, *, reason: str | None = None, detail: str | None = None) -> None:
+    """The one way into a finished state; from here on counts how long the job is kept."""
+    job.state, job.reason, job.detail = state, reason, predictions.shown_detail(detail) if detail else None
     job.finished_at = func.now()
     job.lease_token = job.lease_until = None
+    if job.retention_seconds is not None:
+        job.expires_at = func.now() + timedelta(seconds=job.retention_seconds)
 
 
 def note_waiting(session: Session, job_id: uuid.UUID, cause: str) -> None:
@@ -160,7 +177,7 @@ def note_waiting(session: Session, job_id: uuid.UUID, cause: str) -> None:
 def finish_chunk(session: Session, chunk_id: uuid.UUID, token: uuid.UUID, rows: Sequence[NewPrediction]) -> bool:
     """leased → done, with the chunk's predictions; closes the job after its last chunk. False when the lease was lost.
 
-    Nothing is written for a job that no longer runs.
+    A job that is being cancelled keeps what its workers had finished; nothing is written for one that has ended.
     """
     job_id = session.scalar(select(Chunk.job_id).where(Chunk.id == chunk_id))
     if job_id is None:
@@ -168,15 +185,19 @@ def finish_chunk(session: Session, chunk_id: uuid.UUID, token: uuid.UUID, rows: 
     # The job before the chunk, always: two last chunks that commit together would each see the other unfinished.
     job = _lock_job(session, job_id)
     chunk = session.get(Chunk, chunk_id, populate_existing=True, with_for_update=True)
-    if job.state != JobState.RUNNING or chunk is None or chunk.state != ChunkState.LEASED or chunk.lease_token != token:
+    is_open = job.state in (JobState.RUNNING, JobState.CANCELLING)
+    if not is_open or chunk is None or chunk.state != ChunkState.LEASED or chunk.lease_token != token:
         return False
     job.total += len(rows) - len(chunk.members)  # a document of n pages is planned as one item and answered as n
     chunk.state = ChunkState.DONE
     chunk.lease_token = chunk.lease_until = None
     chunk.finished_at = func.now()
-    job.detail = None  # it goes on
     _record(session, job, rows)
     session.flush()
+    if job.state == JobState.CANCELLING:
+        _settle(session, job)
+        return True
+    job.detail = None  # it goes on
     _close_if_done(session, job)
     return True
 
@@ -201,13 +222,57 @@ def _close_if_done(session: Session, job: Job) -> None:
     unfinished = select(exists().where(Chunk.job_id == job.id, Chunk.state != ChunkState.DONE))
     if job.state != JobState.RUNNING or session.scalar(unfinished):
         return
-    job.state = JobState.COMPLETED if job.succeeded else JobState.FAILED
-    job.finished_at = func.now()
-    if not job.succeeded:
-        job.reason = "no_result"
-        job.detail = (
-            "The upload holds no items." if job.total == 0 else "Not one item could be classified; each has its reason."
-        )
+    if job.succeeded:
+        _end(job, JobState.COMPLETED)
+    else:
+        why = "The upload holds no items." if job.total == 0 else "Not one item could be classified; each has its reason."
+        _end(job, JobState.FAILED, reason="no_result", detail=why)
+
+
+def request_cancel(session: Session, job_id: uuid.UUID, *, reason: str, detail: str) -> Job:
+    """queued | planning | running → cancelled, by way of cancelling while workers hold chunks. A job that has ended stays.
+
+    A planner finds its lease gone and writes nothing; ready chunks are never claimed again; what is done stays.
+    """
+    job = _lock_job(session, job_id)
+    if job.state in (JobState.QUEUED, JobState.PLANNING):
+        _end(job, JobState.CANCELLED, reason=reason, detail=detail)
+    elif job.state == JobState.RUNNING:
+        job.state, job.reason, job.detail = JobState.CANCELLING, reason, predictions.shown_detail(detail)
+        _settle(session, job)
+    session.flush()
+    session.refresh(job)
+    return job
+
+
+def settle_cancelled(session: Session, job_id: uuid.UUID) -> bool:
+    """cancelling → cancelled, when no worker holds a chunk any more; whoever gives one back asks for it, and the sweep."""
+    return _settle(session, _lock_job(session, job_id))
+
+
+def _settle(session: Session, job: Job) -> bool:
+    if job.state != JobState.CANCELLING or session.scalar(select(exists().where(_held_chunks(job.id)))):
+        return False
+    _end(job, JobState.CANCELLED, reason=job.reason, detail=job.detail)
+    return True
+
+
+def _held_chunks(job_id: uuid.UUID | InstrumentedAttribute[uuid.UUID]) -> ColumnElement[bool]:
+    """Chunks in the hands of workers that are not silent."""
+    return (Chunk.job_id == job_id) & (Chunk.state == ChunkState.LEASED) & (Chunk.lease_until >= func.now())
+
+
+def unsettled_jobs(session: Session, *, limit: int) -> Sequence[uuid.UUID]:
+    """Jobs that are being cancelled and that no worker is at any more."""
+    query = select(Job.id).where(Job.state == JobState.CANCELLING, ~exists().where(_held_chunks(Job.id)))
+    return session.scalars(query.limit(limit)).all()
+
+
+def overdue_jobs(session: Session, *, limit: int) -> Sequence[uuid.UUID]:
+    """Jobs whose deadline has passed and that nobody stops yet."""
+    is_open = Job.state.not_in([*FINISHED_STATES, JobState.CANCELLING])
+    query = select(Job.id).where(Job.cancel_after < func.now(), is_open).order_by(Job.cancel_after)
+    return session.scalars(query.limit(limit)).all()
 
 
 def unclosed_jobs(session: Session, *, limit: int) -> Sequence[uuid.UUID]:

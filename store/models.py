@@ -161,7 +161,9 @@ class Job(Base):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     cancel_after: Mapped[datetime | None]  # then it is cancelled, unless it has ended
-    retention_seconds: Mapped[int | None]  # as asked for; None leaves it to the setting
+    retention_seconds: Mapped[
+        int | None
+    ]  # how long it is kept once it has ended, settled at acceptance; None keeps it for ever
     expires_at: Mapped[datetime | None]  # set when it ends; then uploads and results are purged
     retry_of: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
 

@@ -1,5 +1,6 @@
 // The page: one file goes to /predict/, a zip to /jobs; the table of jobs follows their progress.
 const $ = (id) => document.getElementById(id);
+const OPEN_STATES = ["queued", "planning", "running", "cancelling"];
 const percent = (value) => `${(100 * value).toFixed(1)} %`;
 
 function element(tag, text, attributes = {}) {
@@ -57,6 +58,19 @@ function linked(count, href) {
   return count > 0 ? element("a", count, { href }) : count;
 }
 
+function cancelButton(job) {
+  const button = element("button", "Cancel", { type: "button", disabled: job.state === "cancelling" });
+  button.addEventListener("click", async () => {
+    try {
+      await request(`${job.links.self}/cancel`, { method: "POST" });
+      await showJobs();
+    } catch (error) {
+      showMessage(error.message, "bad");
+    }
+  });
+  return button;
+}
+
 function jobRow(job) {
   const row = element("tr");
   const name = element("td", job.name, { title: job.id });
@@ -64,6 +78,7 @@ function jobRow(job) {
   progress.append(element("progress", undefined, { value: job.progress, title: percent(job.progress) }));
   const results = element("td");
   results.append(element("a", "CSV", { href: job.links.results_csv }), " ", element("a", "JSON", { href: job.links.results }));
+  if (OPEN_STATES.includes(job.state)) results.append(" ", cancelButton(job));
   const state = element("td", job.state, { title: job.detail ?? "", className: job.state === "failed" ? "bad" : "" });
   const { handwritten, printed, needs_review, failed } = job.counts;
   const cells = [handwritten, printed, linked(needs_review, `${job.links.results}?needs_review=true`),
@@ -77,7 +92,7 @@ async function showJobs() {
   $("jobs").tBodies[0].replaceChildren(...jobs.map(jobRow));
   $("jobs").hidden = jobs.length === 0;
   $("no-jobs").hidden = jobs.length > 0;
-  return jobs.some((job) => ["queued", "planning", "running"].includes(job.state));
+  return jobs.some((job) => OPEN_STATES.includes(job.state));
 }
 
 async function showHealth() {

@@ -1,0 +1,43 @@
+"""The header `Cancel-After`: how long a client waits for a job, as seconds or as an HTTP date, as `Retry-After` has them."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Annotated
+
+from fastapi import Depends, Header
+
+from api.errors import InvalidRequest
+
+_DIGITS = re.compile("[0-9]{1,9}")
+_MAX_SECONDS = 365 * 24 * 3600
+_ALLOWED = f"seconds from 1 to {_MAX_SECONDS}, or an HTTP date within that time, such as Fri, 27 Nov 2026 18:00:00 GMT"
+
+
+def parse_cancel_after(text: str) -> datetime | timedelta:
+    """A time, or how long from now. Raises `InvalidRequest`."""
+    if _DIGITS.fullmatch(text) and 1 <= int(text) <= _MAX_SECONDS:
+        return timedelta(seconds=int(text))
+    if (moment := _http_date(text)) and timedelta(0) < moment - datetime.now(UTC) <= timedelta(seconds=_MAX_SECONDS):
+        return moment
+    fault = f"{text[:100]!r} is none of: {_ALLOWED}"
+    raise InvalidRequest(f"Cancel-After: {fault}.", errors=[{"where": ["header", "Cancel-After"], "what": fault}])
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
+
+
+async def _cancel_after(
+    cancel_after: Annotated[
+        str | None, Header(description=f"When to cancel what is not done by then: {_ALLOWED}.", examples=["172800"])
+    ] = None,
+) -> datetime | timedelta | None:
+    return None if cancel_after is None else parse_cancel_after(cancel_after.strip())
+
+
+CancelAfterDep = Annotated[datetime | timedelta | None, Depends(_cancel_after)]
