@@ -60,7 +60,9 @@ class Services:
         slots = settings.predict_concurrency or os.cpu_count() or 1
         return cls(
             settings=settings,
-            database=Database.from_settings(settings, pool_size=_THREADPOOL_CONNECTIONS),
+            database=Database.from_settings(
+                settings, pool_size=_THREADPOOL_CONNECTIONS, patience_seconds=settings.database_seconds
+            ),
             blobs=Blobs(settings.blobs),
             queue=queue,
             sender=LateSender(queue),

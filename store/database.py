@@ -9,9 +9,12 @@ from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session, sessionmaker
 
+from store.patience import Patience, be_patient, connection_options
 from store.settings import Settings
 
 _IDLE_SECONDS = 1.0
+# Of what nobody waits for; the longest statements, such as purging a job of 100,000 rows, take a fraction of it.
+_PATIENCE_SECONDS = 120.0
 
 
 class DatabaseNotConfigured(Exception):
@@ -21,39 +24,45 @@ class DatabaseNotConfigured(Exception):
 class Database:
     """A pool of connections. Make it after a fork, never before."""
 
-    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+    def __init__(self, url: str, *, pool_size: int = 5, patience_seconds: float = _PATIENCE_SECONDS) -> None:
+        """A statement that takes longer than `patience_seconds` fails, and its connection is given up."""
+        self._patience = Patience(patience_seconds)
         self.engine = create_engine(
             url,
             pool_size=pool_size,
             max_overflow=pool_size,
-            connect_args={"connect_timeout": 5, "application_name": "penpress"},
+            pool_timeout=patience_seconds,
+            connect_args={**connection_options(patience_seconds), "application_name": "penpress"},
         )
+        be_patient(self.engine, self._patience)
         _ping_after_idling(self.engine)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         self._single_statements = sessionmaker(self.engine.execution_options(isolation_level="AUTOCOMMIT"))
 
     @classmethod
-    def from_settings(cls, settings: Settings, *, pool_size: int = 5) -> "Database":
+    def from_settings(
+        cls, settings: Settings, *, pool_size: int = 5, patience_seconds: float = _PATIENCE_SECONDS
+    ) -> "Database":
         """Raises `DatabaseNotConfigured`."""
         if not settings.database_url:
             raise DatabaseNotConfigured(DatabaseNotConfigured.__doc__)
-        return cls(settings.database_url, pool_size=pool_size)
+        return cls(settings.database_url, pool_size=pool_size, patience_seconds=patience_seconds)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """A session that commits at the end of the block and rolls back when it raises."""
-        with self._sessions.begin() as session:
+        with self._patience.admitted(), self._sessions.begin() as session:
             yield session
 
     @contextmanager
     def single_statement(self) -> Iterator[Session]:
         """A session for one statement, which is a transaction of its own: one trip to Postgres instead of three."""
-        with self._single_statements() as session:
+        with self._patience.admitted(), self._single_statements() as session:
             yield session
 
     def ping(self) -> None:
         """Raises SQLAlchemy's error when Postgres does not answer, or has not been migrated yet."""
-        with self.engine.connect() as connection:
+        with self._patience.admitted(), self.engine.connect() as connection:
             connection.execute(text("SELECT 1 FROM alembic_version"))
 
     def close(self) -> None:

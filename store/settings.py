@@ -24,6 +24,10 @@ class Settings(BaseSettings):
         None, validation_alias="MLFLOW_TRACKING_URI", description="MLflow's registry; unset: SQLite in the home."
     )
 
+    database_seconds: float = Field(
+        10, gt=0, description="A request gives up a statement that Postgres takes longer over, with a 503."
+    )
+
     host: str = Field("127.0.0.1", description="Address that the API listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on; 0 picks a free one.")
 
