@@ -2,9 +2,10 @@
 
 RequestRefused
   InvalidRequest  NotFound  NotAZip  NoFiles  NothingUploaded  UploadTooLarge  TooManyFiles  UnsupportedUpload
-  UploadAborted  NoGradcam  BadCursor  JobFinished  NotReady
+  UploadAborted  NoGradcam  BadCursor  JobFinished  BadIdempotencyKey  IdempotencyKeyInUse  IdempotencyKeyReused  NotReady
 """
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from inference.errors import BundleError, FileTooLarge, ImageError
 from registry.errors import RegistryError, RegistryUnavailable
 from store.archives import ArchiveError
 from store.blobs import BlobMissing, BlobsUnavailable
+from store.idempotency import KeyLost
 
 
 class Limit(BaseModel):
@@ -66,10 +68,13 @@ class RequestRefused(Exception):
     status = HTTPStatus.BAD_REQUEST
     reason = "bad_request"
 
-    def __init__(self, detail: str | None = None, **members: Any) -> None:
-        """`members` are those of a `Problem`, such as `limit`."""
+    headers: Mapping[str, str] = {}
+
+    def __init__(self, detail: str | None = None, *, headers: Mapping[str, str] | None = None, **members: Any) -> None:
+        """`members` are those of a `Problem`, such as `limit`; `headers` come on top of those that the class always sends."""
         super().__init__(detail or type(self).__doc__)
         self.members = members
+        self.headers = {**type(self).headers, **(headers or {})}
 
 
 class InvalidRequest(RequestRefused):
@@ -155,6 +160,27 @@ class JobFinished(RequestRefused):
     reason = "job_finished"
 
 
+class BadIdempotencyKey(RequestRefused):
+    """Idempotency-Key must have 1 to 255 printable ASCII characters; a UUID is a good one."""
+
+    reason = "bad_idempotency_key"
+
+
+class IdempotencyKeyInUse(RequestRefused):
+    """The first request with this Idempotency-Key is still running; repeat this one to get its answer."""
+
+    status = HTTPStatus.CONFLICT
+    reason = "idempotency_key_in_use"
+    headers = {"Retry-After": "2"}  # noqa: RUF012  # a Mapping, which nobody writes to
+
+
+class IdempotencyKeyReused(RequestRefused):
+    """The Idempotency-Key was used before, with another body or other options; each request needs one of its own."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    reason = "idempotency_key_reused"
+
+
 class NotReady(RequestRefused):
     """Something that the service needs is missing; `checks` says what."""
 
@@ -179,6 +205,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     FileTooLarge: Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, FileTooLarge.reason),
     ImageError: Answer(HTTPStatus.UNPROCESSABLE_ENTITY, ImageError.reason),
     ArchiveError: Answer(HTTPStatus.UNPROCESSABLE_ENTITY, ArchiveError.reason),
+    KeyLost: Answer(IdempotencyKeyInUse.status, IdempotencyKeyInUse.reason),
     BlobMissing: Answer(HTTPStatus.GONE, "upload_gone"),
     PackedCamError: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, "damaged_gradcam"),
     BlobsUnavailable: Answer(HTTPStatus.SERVICE_UNAVAILABLE, "uploads_unavailable"),
@@ -216,7 +243,15 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 async def _listed(_request: Request, error: Exception) -> JSONResponse:
-    return _response(problem_of(error))
+    return problem_response(error)
+
+
+def problem_response(error: Exception) -> JSONResponse:
+    """The answer to a refusal, or to an error of the table."""
+    response = _response(problem_of(error))
+    if isinstance(error, RequestRefused):
+        response.headers.update(error.headers)
+    return response
 
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:

@@ -15,7 +15,20 @@ from api.bodies import too_large, too_many_files
 from api.deadline import CancelAfterDep
 from api.deps import Services, ServicesDep, SessionDep
 from api.documented import problems
-from api.errors import BadCursor, InvalidRequest, NoFiles, NotAZip, NotFound, NothingUploaded, UnsupportedUpload, UploadAborted
+from api.errors import (
+    BadCursor,
+    BadIdempotencyKey,
+    IdempotencyKeyInUse,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    NoFiles,
+    NotAZip,
+    NotFound,
+    NothingUploaded,
+    UnsupportedUpload,
+    UploadAborted,
+)
+from api.idempotency import Attempt, IdempotencyKeyDep, attempted
 from api.schemas import JobList, JobView
 from store import jobs
 from store.blobs import BlobsUnavailable
@@ -71,6 +84,7 @@ class JobOptions(BaseModel):
         too_many_files(500),
         UnsupportedUpload,
         *(InvalidRequest, NotAZip, NoFiles, NothingUploaded),
+        *(BadIdempotencyKey, IdempotencyKeyInUse, IdempotencyKeyReused),
         UploadAborted,
         *(OperationalError, BlobsUnavailable),
     ),
@@ -81,24 +95,34 @@ async def submit_job(
     services: ServicesDep,
     options: Annotated[JobOptions, Query()],
     cancel_after: CancelAfterDep,
+    key: IdempotencyKeyDep,
 ) -> JobView:
     """Send one zip as the raw body (`application/zip`, of any size), or images and zips as a multipart form.
 
     The answer 202 means durable: the files are synced and the rows committed. Poll the address in `Location`.
     """
-    received = await uploads.receive_uploads(request, services, name=options.name)
-    job = await run_in_threadpool(_create_job, services, received, options, cancel_after)
-    services.sender.plan_job(job.id)
-    response.headers.update({"Location": f"/jobs/{job.id}", "Retry-After": _POLL_SECONDS})
-    return JobView.of(job)
+    asked = {**options.model_dump(), "cancel_after": request.headers.get("cancel-after")}
+    async with attempted(request, services, client="anonymous", key=key, options=asked) as attempt:
+        view = attempt.first
+        if view is None:
+            received = await uploads.receive_uploads(attempt.request, services, name=options.name)
+            view = await run_in_threadpool(_create_job, services, received, options, cancel_after, attempt)
+            services.sender.plan_job(view.id)
+    attempt.mark(response)
+    response.headers.update({"Location": f"/jobs/{view.id}", "Retry-After": _POLL_SECONDS})
+    return view
 
 
 def _create_job(
-    services: Services, received: list[NewUpload], options: JobOptions, cancel_after: datetime | timedelta | None
-) -> Job:
+    services: Services,
+    received: list[NewUpload],
+    options: JobOptions,
+    cancel_after: datetime | timedelta | None,
+    attempt: Attempt,
+) -> JobView:
     try:
         with services.database.transaction() as session:
-            return jobs.create_job(
+            job = jobs.create_job(
                 session,
                 name=uploads.clean_name(options.name or received[0].name),
                 uploads=received,
@@ -106,6 +130,8 @@ def _create_job(
                 review_threshold=options.review_threshold,
                 cancel_after=cancel_after,
             )
+            attempt.record(session, job, status=HTTPStatus.ACCEPTED)
+            return JobView.of(job)
     except BaseException as error:
         uploads.discard(services.blobs, [upload.blob_key for upload in received], error)
         raise

@@ -249,7 +249,7 @@ class IdempotencyKey(Base):
     """A client's own name for one submission, and the answer that it got: the same request again gets the same answer.
 
     `client` is the id of a key, or `anonymous`; `fingerprint` the SHA-256 of what was sent. Without `status` the first request
-    still runs.
+    still runs, or died: then its lease runs out.
     """
 
     __tablename__ = "idempotency_keys"
@@ -262,6 +262,8 @@ class IdempotencyKey(Base):
     job_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     status: Mapped[int | None]
     answer: Mapped[dict[str, Any] | None]
+    lease_token: Mapped[uuid.UUID | None]
+    lease_until: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

@@ -69,6 +69,10 @@ class Settings(BaseSettings):
     max_items: int = Field(200_000, ge=1, description="Items of one job.")
     pdf_dpi: int = Field(300, ge=36, le=1200, description="Resolution at which PDF pages are drawn.")
 
+    idempotency_seconds: float = Field(
+        24 * 3600, gt=0, description="How long the answer to a request with an `Idempotency-Key` is remembered."
+    )
+
     @property
     def image_limits(self) -> dict[str, int]:
         """The limits for one item, by the names that `inference.images.ImageLimits` gives them."""
