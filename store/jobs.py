@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, exists, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session, selectinload
 
-from store import predictions
+from store import predictions, webhooks
 from store.models import FINISHED_STATES, Chunk, ChunkState, GradcamPolicy, Job, JobState, Upload, new_id
 from store.predictions import NewPrediction
 
@@ -109,6 +109,7 @@ def finish_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID, plan:
     session.add_all(rows)
     _record(session, job, plan.refused)
     session.flush()
+    webhooks.record_started(session, job)
     _close_if_done(session, job)
     return [row.id for row in rows]
 
@@ -146,7 +147,7 @@ def fail_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID, *, reas
     job = _lock_job(session, job_id)
     if job.state != JobState.PLANNING or job.lease_token != token:
         return False
-    _end(job, JobState.FAILED, reason=reason, detail=detail)
+    _end(session, job, JobState.FAILED, reason=reason, detail=detail)
     return True
 
 
@@ -155,17 +156,18 @@ def fail_job(session: Session, job_id: uuid.UUID, *, reason: str, detail: str) -
     job = _lock_job(session, job_id)
     if job.state != JobState.RUNNING:
         return False
-    _end(job, JobState.FAILED, reason=reason, detail=detail)
+    _end(session, job, JobState.FAILED, reason=reason, detail=detail)
     return True
 
 
-def _end(job: Job, state: JobState, *, reason: str | None = None, detail: str | None = None) -> None:
-    """The one way into a finished state; from here on counts how long the job is kept."""
+def _end(session: Session, job: Job, state: JobState, *, reason: str | None = None, detail: str | None = None) -> None:
+    """The one way into a finished state, of which the job's client is told; from here on counts how long the job is kept."""
     job.state, job.reason, job.detail = state, reason, predictions.shown_detail(detail) if detail else None
     job.finished_at = func.now()
     job.lease_token = job.lease_until = None
     if job.retention_seconds is not None:
         job.expires_at = func.now() + timedelta(seconds=job.retention_seconds)
+    webhooks.record_end(session, job)
 
 
 def note_waiting(session: Session, job_id: uuid.UUID, cause: str) -> None:
@@ -198,7 +200,8 @@ def finish_chunk(session: Session, chunk_id: uuid.UUID, token: uuid.UUID, rows: 
         _settle(session, job)
         return True
     job.detail = None  # it goes on
-    _close_if_done(session, job)
+    if not _close_if_done(session, job):
+        webhooks.record_progress(session, job)
     return True
 
 
@@ -218,15 +221,16 @@ def _record(session: Session, job: Job, rows: Sequence[NewPrediction]) -> None:
         setattr(job, name, getattr(job, name) + count)
 
 
-def _close_if_done(session: Session, job: Job) -> None:
+def _close_if_done(session: Session, job: Job) -> bool:
     unfinished = select(exists().where(Chunk.job_id == job.id, Chunk.state != ChunkState.DONE))
     if job.state != JobState.RUNNING or session.scalar(unfinished):
-        return
+        return False
     if job.succeeded:
-        _end(job, JobState.COMPLETED)
+        _end(session, job, JobState.COMPLETED)
     else:
         why = "The upload holds no items." if job.total == 0 else "Not one item could be classified; each has its reason."
-        _end(job, JobState.FAILED, reason="no_result", detail=why)
+        _end(session, job, JobState.FAILED, reason="no_result", detail=why)
+    return True
 
 
 def request_cancel(session: Session, job_id: uuid.UUID, *, reason: str, detail: str) -> Job:
@@ -236,7 +240,7 @@ def request_cancel(session: Session, job_id: uuid.UUID, *, reason: str, detail: 
     """
     job = _lock_job(session, job_id)
     if job.state in (JobState.QUEUED, JobState.PLANNING):
-        _end(job, JobState.CANCELLED, reason=reason, detail=detail)
+        _end(session, job, JobState.CANCELLED, reason=reason, detail=detail)
     elif job.state == JobState.RUNNING:
         job.state, job.reason, job.detail = JobState.CANCELLING, reason, predictions.shown_detail(detail)
         _settle(session, job)
@@ -253,7 +257,7 @@ def settle_cancelled(session: Session, job_id: uuid.UUID) -> bool:
 def _settle(session: Session, job: Job) -> bool:
     if job.state != JobState.CANCELLING or session.scalar(select(exists().where(_held_chunks(job.id)))):
         return False
-    _end(job, JobState.CANCELLED, reason=job.reason, detail=job.detail)
+    _end(session, job, JobState.CANCELLED, reason=job.reason, detail=job.detail)
     return True
 
 

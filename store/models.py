@@ -61,6 +61,16 @@ class EventState(StrEnum):
     GIVEN_UP = "given_up"  # no attempt of the schedule was taken, or the endpoint was switched off
 
 
+class EventType(StrEnum):
+    """What a webhook may tell of a job."""
+
+    STARTED = "job.started"  # planned; its items are being classified
+    PROGRESS = "job.progress"  # some more items have their results
+    COMPLETED = "job.completed"
+    FAILED = "job.failed"
+    CANCELLED = "job.cancelled"
+
+
 class GradcamPolicy(StrEnum):
     """For which predictions the class activation map is kept."""
 
@@ -289,7 +299,7 @@ class WebhookEvent(Base):
     """
 
     __tablename__ = "webhook_events"
-    __table_args__ = (UniqueConstraint("job_id", "type", "sequence"), Index(None, "state", "next_at"))
+    __table_args__ = (UniqueConstraint("job_id", "type", "sequence"), Index(None, "endpoint_id", "state", "next_at"))
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))

@@ -101,7 +101,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_events")),
         sa.UniqueConstraint("job_id", "type", "sequence", name=op.f("uq_webhook_events_job_id_type_sequence")),
     )
-    op.create_index(op.f("ix_webhook_events_state_next_at"), "webhook_events", ["state", "next_at"], unique=False)
+    op.create_index(
+        op.f("ix_webhook_events_endpoint_id_state_next_at"), "webhook_events", ["endpoint_id", "state", "next_at"], unique=False
+    )
     op.create_table(
         "webhook_attempts",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -156,7 +158,7 @@ def downgrade() -> None:
     op.drop_column("jobs", "owner_id")
     op.drop_index(op.f("ix_webhook_attempts_event_id_id"), table_name="webhook_attempts")
     op.drop_table("webhook_attempts")
-    op.drop_index(op.f("ix_webhook_events_state_next_at"), table_name="webhook_events")
+    op.drop_index(op.f("ix_webhook_events_endpoint_id_state_next_at"), table_name="webhook_events")
     op.drop_table("webhook_events")
     op.drop_index(op.f("ix_idempotency_keys_created_at"), table_name="idempotency_keys")
     op.drop_table("idempotency_keys")

@@ -7,10 +7,11 @@ from datetime import timedelta
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from store import chunks, jobs, predictions
+from store import chunks, deliveries, jobs, predictions, webhooks
 from store.chunks import Claim
+from store.deliveries import Delivery
 from store.jobs import NewUpload, Plan
-from store.models import Chunk, GradcamPolicy, Job
+from store.models import Chunk, EventType, GradcamPolicy, Job, WebhookEvent
 from store.predictions import Item, NewPrediction
 
 LEASE_SECONDS = 60.0
@@ -84,3 +85,34 @@ def lose(session: Session, chunk_id: uuid.UUID) -> None:
 def finish(session: Session, claimed: Claim) -> bool:
     """Answer every item of the chunk."""
     return jobs.finish_chunk(session, claimed.chunk_id, claimed.token, [make_answer(item) for item in claimed.items])
+
+
+def make_told_job(
+    session: Session, *, events: Sequence[EventType] = webhooks.DEFAULT_EVENTS, url: str = "https://a.example/"
+) -> Job:
+    """A queued job whose client wants these events at `url`."""
+    job = make_job(session)
+    webhooks.subscribe(session, job, url=url, events=events)
+    return job
+
+
+def make_event(session: Session, *, url: str = "https://a.example/") -> WebhookEvent:
+    """An event that is due: its job has failed."""
+    job = make_told_job(session, url=url)
+    jobs.fail_planning(session, job.id, begin(session, job), reason="no_result", detail="Nothing came of it.")
+    (event,) = webhooks.list_events(session, job.id)
+    return event
+
+
+def claim_events(
+    session: Session,
+    *,
+    limit: int = 10,
+    per_endpoint: int = 10,
+    lease_seconds: float = LEASE_SECONDS,
+    with_suspects: bool = True,
+) -> list[Delivery]:
+    """Events in a deliverer's hands."""
+    return deliveries.claim_due_events(
+        session, limit=limit, per_endpoint=per_endpoint, lease_seconds=lease_seconds, with_suspects=with_suspects
+    )

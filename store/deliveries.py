@@ -1,0 +1,229 @@
+"""Deliveries: an event in a deliverer's hands, under a lease; what came of the attempt; when it is due again.
+
+A deliverer that slept past its lease holds a token that nobody honours any more. Only the database's clock counts.
+"""
+
+import random
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import case, func, lateral, select, true, update
+from sqlalchemy.orm import Session
+
+from store import endpoints
+from store.models import EventState, Key, WebhookAttempt, WebhookEndpoint, WebhookEvent, new_id
+
+_MINUTE, _HOUR = 60.0, 3600.0
+SCHEDULE_SECONDS = (
+    *(0.0, 5.0, 5 * _MINUTE, 30 * _MINUTE),
+    *(2 * _HOUR, 5 * _HOUR, 10 * _HOUR, 14 * _HOUR, 20 * _HOUR, 24 * _HOUR),
+)
+"""What is waited before each attempt: the schedule that Standard Webhooks publishes. There are no more attempts than that."""
+
+MAX_RETRY_AFTER_SECONDS = 24 * _HOUR
+_JITTER = 0.2  # of the delay, at most: what failed together need not come back together
+_GONE = 410
+_MAX_ERROR = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An event that one deliverer has; every later write carries `token`. No `secrets`: its owner is nobody's key."""
+
+    event_id: uuid.UUID
+    endpoint_id: uuid.UUID
+    token: uuid.UUID
+    attempt: int
+    url: str
+    payload: dict[str, Any]
+    secrets: tuple[str, ...]
+    is_suspect: bool  # its endpoint failed the last time
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an attempt: the receiver's status, or why there is none."""
+
+    milliseconds: int
+    status: int | None = None
+    error: str | None = None
+    retry_after_seconds: float | None = None
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the receiver took it."""
+        return self.status is not None and 200 <= self.status < 300
+
+
+def claim_due_events(
+    session: Session, *, limit: int, per_endpoint: int, lease_seconds: float, with_suspects: bool = True
+) -> list[Delivery]:
+    """Take what is due, of endpoints that work before others: at most `limit`, and `per_endpoint` in all deliverers' hands.
+
+    Of an endpoint that failed the last time one event is taken at a time, and none without `with_suspects`.
+    """
+    chosen = _due_ids(limit=limit, per_endpoint=per_endpoint, with_suspects=with_suspects)
+    free = select(WebhookEvent.id).where(WebhookEvent.id.in_(chosen), *_is_due()).with_for_update(skip_locked=True)
+    claimed = session.scalars(
+        update(WebhookEvent)
+        .where(WebhookEvent.id.in_(free))
+        .values(
+            attempt=WebhookEvent.attempt + 1,
+            lease_token=func.gen_random_uuid(),
+            lease_until=func.now() + timedelta(seconds=lease_seconds),
+        )
+        .returning(WebhookEvent)
+        .execution_options(populate_existing=True)
+    ).all()
+    return _read_deliveries(session, claimed)
+
+
+def _is_due() -> tuple[Any, ...]:
+    """Conditions that are looked at again when the row is locked: another deliverer may have taken it meanwhile."""
+    return (
+        WebhookEvent.state == EventState.PENDING,
+        WebhookEvent.next_at <= func.now(),
+        WebhookEvent.lease_token.is_(None),
+    )
+
+
+def _due_ids(*, limit: int, per_endpoint: int, with_suspects: bool) -> Any:
+    """The first few due events of each endpoint, as many as it has room for."""
+    is_suspect = WebhookEndpoint.failing_since.is_not(None)
+    room = case((is_suspect, 1), else_=per_endpoint)
+    held = (WebhookEvent.endpoint_id == WebhookEndpoint.id) & WebhookEvent.lease_token.is_not(None)
+    in_hand = (
+        select(func.count())
+        .select_from(WebhookEvent)
+        .where(held, WebhookEvent.state == EventState.PENDING)
+        .correlate(WebhookEndpoint)
+    ).scalar_subquery()
+    first = lateral(
+        select(WebhookEvent.id, WebhookEvent.next_at, func.row_number().over(order_by=WebhookEvent.next_at).label("place"))
+        .where(WebhookEvent.endpoint_id == WebhookEndpoint.id, *_is_due())
+        .order_by(WebhookEvent.next_at)
+        .limit(per_endpoint)
+    )
+    is_revoked = select(Key.revoked_at).where(Key.id == WebhookEndpoint.owner_id).scalar_subquery().is_not(None)
+    query = (
+        select(first.c.id)
+        .select_from(WebhookEndpoint)
+        .join(first, true())
+        .where(WebhookEndpoint.disabled_at.is_(None), ~is_revoked, first.c.place + in_hand <= room)
+        .order_by(is_suspect, first.c.next_at)
+        .limit(limit)
+    )
+    return query if with_suspects else query.where(~is_suspect)
+
+
+def _read_deliveries(session: Session, claimed: Sequence[WebhookEvent]) -> list[Delivery]:
+    wanted = {event.endpoint_id for event in claimed}
+    rotating = case((Key.previous_webhook_until > func.now(), Key.previous_webhook_secret))
+    query = (
+        select(WebhookEndpoint, Key.webhook_secret, rotating)
+        .outerjoin(Key, Key.id == WebhookEndpoint.owner_id)
+        .where(WebhookEndpoint.id.in_(wanted))
+        .execution_options(populate_existing=True)
+    )
+    found = {endpoint.id: (endpoint, secrets) for endpoint, *secrets in session.execute(query)}
+    deliveries = []
+    for event in claimed:
+        endpoint, secrets = found[event.endpoint_id]
+        assert event.lease_token
+        deliveries.append(
+            Delivery(
+                event_id=event.id,
+                endpoint_id=endpoint.id,
+                token=event.lease_token,
+                attempt=event.attempt,
+                url=endpoint.url,
+                payload=event.payload,
+                secrets=tuple(filter(None, secrets)),
+                is_suspect=endpoint.failing_since is not None,
+            )
+        )
+    return deliveries
+
+
+def mark_delivered(session: Session, delivery: Delivery, outcome: Outcome) -> bool:
+    """pending → delivered. False when the lease was lost; then nothing is written."""
+    _lock_endpoint(session, delivery)
+    if not _settle(session, delivery, state=EventState.DELIVERED, finished_at=func.now()):
+        return False
+    _log_attempt(session, delivery, outcome)
+    endpoints.note_success(session, delivery.endpoint_id)
+    return True
+
+
+def mark_failed(session: Session, delivery: Delivery, outcome: Outcome, *, failing_days: float) -> bool:
+    """Due again as the schedule says, or pending → given_up after its last attempt. False when the lease was lost."""
+    _lock_endpoint(session, delivery)
+    if delivery.attempt < len(SCHEDULE_SECONDS):
+        held = _settle(session, delivery, next_at=func.now() + _delay(delivery.attempt, outcome.retry_after_seconds))
+    else:
+        held = _settle(session, delivery, state=EventState.GIVEN_UP, finished_at=func.now())
+    if not held:
+        return False
+    _log_attempt(session, delivery, outcome)
+    if outcome.status == _GONE:
+        endpoints.disable(session, delivery.endpoint_id, reason="It answered 410 Gone.")
+    else:
+        endpoints.note_failure(session, delivery.endpoint_id, failing_days=failing_days)
+    return True
+
+
+def _delay(attempts: int, retry_after_seconds: float | None) -> timedelta:
+    """A receiver may ask for more patience than the schedule has, not for less."""
+    asked = min(retry_after_seconds or 0.0, MAX_RETRY_AFTER_SECONDS)
+    seconds = max(SCHEDULE_SECONDS[attempts], asked)
+    return timedelta(seconds=seconds * random.uniform(1, 1 + _JITTER))  # noqa: S311  # it hides nothing
+
+
+def _lock_endpoint(session: Session, delivery: Delivery) -> None:
+    """The endpoint before its events, always: two that fail together could wait for each other where one switches it off."""
+    session.execute(
+        select(WebhookEndpoint.id).where(WebhookEndpoint.id == delivery.endpoint_id).with_for_update(key_share=True)
+    )
+
+
+def _settle(session: Session, delivery: Delivery, **values: Any) -> bool:
+    settled = session.scalars(
+        update(WebhookEvent)
+        .where(
+            WebhookEvent.id == delivery.event_id,
+            WebhookEvent.lease_token == delivery.token,
+            WebhookEvent.state == EventState.PENDING,
+        )
+        .values(lease_token=None, lease_until=None, **values)
+        .returning(WebhookEvent.id)
+    )
+    return settled.one_or_none() is not None
+
+
+def _log_attempt(session: Session, delivery: Delivery, outcome: Outcome) -> None:
+    error = outcome.error[:_MAX_ERROR] if outcome.error else None
+    attempt = WebhookAttempt(
+        id=new_id(),
+        event_id=delivery.event_id,
+        started_at=func.now() - timedelta(milliseconds=outcome.milliseconds),
+        milliseconds=outcome.milliseconds,
+        status=outcome.status,
+        error=error,
+    )
+    session.add(attempt)
+    session.flush()
+
+
+def release_expired(session: Session, *, limit: int) -> int:
+    """Take events from deliverers that fell silent; how many. They are due at once: nobody knows whether they were told."""
+    expired = (
+        select(WebhookEvent.id)
+        .where(WebhookEvent.state == EventState.PENDING, WebhookEvent.lease_until < func.now())
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    released = update(WebhookEvent).where(WebhookEvent.id.in_(expired)).values(lease_token=None, lease_until=None)
+    return len(session.scalars(released.returning(WebhookEvent.id)).all())
