@@ -57,17 +57,18 @@ class Services:
             labels=PREDICTED_CLASSES,
         )
         models.start()
+        database = Database.from_settings(
+            settings, pool_size=_THREADPOOL_CONNECTIONS, patience_seconds=settings.database_seconds
+        )
         slots = settings.predict_concurrency or os.cpu_count() or 1
         return cls(
             settings=settings,
-            database=Database.from_settings(
-                settings, pool_size=_THREADPOOL_CONNECTIONS, patience_seconds=settings.database_seconds
-            ),
+            database=database,
             blobs=Blobs(settings.blobs),
             queue=queue,
             sender=LateSender(queue),
             models=models,
-            metrics=Metrics(models),
+            metrics=Metrics(models, database),
             overview=Overview(Catalog(settings.mlflow_uri), seconds=settings.model_poll_seconds),
             predict_slots=CapacityLimiter(slots),
             image_slots=CapacityLimiter(slots),  # of their own, so that somebody who leafs through images delays no verdict

@@ -77,6 +77,9 @@ penpress_model_failing 0.0
 # HELP penpress_model_loaded_timestamp_seconds When the model was swapped in.
 # TYPE penpress_model_loaded_timestamp_seconds gauge
 penpress_model_loaded_timestamp_seconds 1.763892e+09
+# HELP penpress_sweep_actions_total What the sweep has put right, by rule, since ever.
+# TYPE penpress_sweep_actions_total counter
+penpress_sweep_actions_total{rule="expired_leases"} 3.0
 """
 _METRICS = {"validation.accuracy": 0.9928, "test.accuracy": 0.9911, "test.expected_calibration_error": 0.0041}
 

@@ -1,7 +1,8 @@
 """What the API's process counts, for Prometheus: its requests, and how following the model in production goes.
 
 The registry is this process's own. Each `CurrentModel` counts for itself; its figures are read when somebody asks for them.
-What only Postgres knows of, such as the backlog, does not belong here: it would be the same in each replica.
+What only Postgres knows of, such as the backlog, does not belong here: it would be the same in each replica. The one exception
+is what the sweep has put right, since the sweep has no endpoint of its own: take the maximum over the replicas, not the sum.
 """
 
 import time
@@ -13,8 +14,10 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.sweep_metrics import SweepCollector
 from registry.current import CurrentModel
 from registry.errors import NoModel
+from store.database import Database
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -25,8 +28,8 @@ _NO_ROUTE = "none"
 class Metrics:
     """The figures of one API process."""
 
-    def __init__(self, models: CurrentModel) -> None:
-        """Count from now on; `models` is asked whenever the figures are."""
+    def __init__(self, models: CurrentModel, database: Database | None = None) -> None:
+        """Count from now on; `models` and `database` are asked whenever the figures are."""
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "penpress_http_requests", "Requests answered.", ["method", "route", "status"], registry=self.registry
@@ -39,6 +42,8 @@ class Metrics:
             registry=self.registry,
         )
         self.registry.register(_ModelCollector(models))
+        if database:
+            self.registry.register(SweepCollector(database))
         ProcessCollector(registry=self.registry)
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from store import jobs, predictions
-from store.models import Chunk, ChunkState, GradcamPolicy, Job, JobState, Upload, new_id
+from store.models import NEVER_HINTED, Chunk, ChunkState, GradcamPolicy, Job, JobState, Upload, new_id
 from store.predictions import Item
 
 _RUNNING_JOBS = select(Job.id).where(Job.state == JobState.RUNNING)
@@ -112,7 +112,7 @@ def expired_chunks(session: Session, *, limit: int) -> Sequence[uuid.UUID]:
 
 
 def recover_chunk(session: Session, chunk_id: uuid.UUID, *, max_attempts: int) -> Sequence[uuid.UUID]:
-    """Take a chunk from its silent worker; the ids of the chunks to announce.
+    """Take a chunk from its silent worker; the ids of the chunks to announce, which count as never announced.
 
     The first time it is offered again as it is. After that it is halved, so that an item that kills its worker ends alone in
     its chunk. Alone, it fails with the reason `worker_lost` after `max_attempts` losses, of which those that it had a part in
@@ -126,7 +126,7 @@ def recover_chunk(session: Session, chunk_id: uuid.UUID, *, max_attempts: int) -
     if len(chunk.members) == 1 and chunk.attempt >= max_attempts:
         _give_up(session, chunk)
         return []
-    chunk.state, chunk.lease_token, chunk.lease_until, chunk.hinted_at = ChunkState.READY, None, None, func.now()
+    chunk.state, chunk.lease_token, chunk.lease_until, chunk.hinted_at = ChunkState.READY, None, None, NEVER_HINTED
     return [chunk.id]
 
 
@@ -142,7 +142,7 @@ def _split(session: Session, chunk: Chunk) -> Sequence[uuid.UUID]:
     """Halves start with one attempt against them: the next loss splits them again at once."""
     middle = len(chunk.members) // 2
     parts = (chunk.members[:middle], chunk.members[middle:])
-    halves = [Chunk(id=new_id(), job_id=chunk.job_id, members=part, attempt=1) for part in parts]
+    halves = [Chunk(id=new_id(), job_id=chunk.job_id, members=part, attempt=1, hinted_at=NEVER_HINTED) for part in parts]
     session.add_all(halves)
     session.delete(chunk)
     return [half.id for half in halves]

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, exists, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session, selectinload
 
 from store import predictions, webhooks
-from store.models import FINISHED_STATES, Chunk, ChunkState, GradcamPolicy, Job, JobState, Upload, new_id
+from store.models import FINISHED_STATES, NEVER_HINTED, Chunk, ChunkState, GradcamPolicy, Job, JobState, Upload, new_id
 from store.predictions import NewPrediction
 
 
@@ -285,10 +285,19 @@ def unclosed_jobs(session: Session, *, limit: int) -> Sequence[uuid.UUID]:
     return session.scalars(select(Job.id).where(Job.state == JobState.RUNNING, ~unfinished).limit(limit)).all()
 
 
-def due_plans(session: Session, *, hint_seconds: float, limit: int) -> Sequence[uuid.UUID]:
-    """Jobs whose planning nobody took up, or whose planner fell silent; each is marked as announced again."""
+def recover_planning(session: Session, *, limit: int) -> Sequence[uuid.UUID]:
+    """planning → queued, for jobs whose planner fell silent; the attempt counts. Each is due to be announced at once."""
     silent = (Job.state == JobState.PLANNING) & (Job.lease_until < func.now())
-    idle = (Job.state == JobState.QUEUED) | silent
+    lost = select(Job.id).where(silent).order_by(Job.id).limit(limit).with_for_update(skip_locked=True)
+    queued = update(Job).where(Job.id.in_(lost)).returning(Job.id)
+    return session.scalars(
+        queued.values(state=JobState.QUEUED, lease_token=None, lease_until=None, hinted_at=NEVER_HINTED)
+    ).all()
+
+
+def due_plans(session: Session, *, hint_seconds: float, limit: int) -> Sequence[uuid.UUID]:
+    """Queued jobs whose planning nobody took up; each is marked as announced again."""
     waiting = Job.hinted_at < func.now() - timedelta(seconds=hint_seconds)
-    due = select(Job.id).where(idle, waiting).order_by(Job.id).limit(limit).with_for_update(skip_locked=True)
+    due = select(Job.id).where(Job.state == JobState.QUEUED, waiting).order_by(Job.id).limit(limit)
+    due = due.with_for_update(skip_locked=True)
     return session.scalars(update(Job).where(Job.id.in_(due)).values(hinted_at=func.now()).returning(Job.id)).all()

@@ -4,7 +4,7 @@ Times are aware and the database's own; ids are UUIDv7, so that they sort by cre
 """
 
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -77,6 +77,10 @@ class GradcamPolicy(StrEnum):
     REVIEW = "review"  # where a person should look
     ALWAYS = "always"
     NEVER = "never"
+
+
+NEVER_HINTED = datetime(1970, 1, 1, tzinfo=UTC)
+"""`hinted_at` of work that must be announced as soon as may be."""
 
 
 def new_id() -> uuid.UUID:

@@ -10,7 +10,7 @@ from inference import cam, items
 from inference.classifier import Classifier
 from inference.errors import ImageError
 from inference.items import Answer, PreparedPage
-from store import chunks, jobs, predictions
+from store import chunks, faults, jobs, predictions
 from store.archives import ArchiveError
 from store.blobs import BlobMissing
 from store.chunks import Claim
@@ -30,6 +30,7 @@ def classify_chunk(runtime: Runtime, chunk_id: uuid.UUID) -> None:
         claim = chunks.claim_chunk(session, chunk_id, lease_seconds=runtime.settings.lease_seconds)
     if claim is None:
         return
+    faults.reach("after_claim")
     try:
         _classify_claimed(runtime, claim)
     except LeaseLost:
@@ -59,7 +60,8 @@ def _classify_claimed(runtime: Runtime, claim: Claim) -> None:
         with lease.waiting():
             classifier = runtime.models.load(claim.model_version).classifier
         rows = list(_answer_items(runtime, claim, classifier, lease))
-        with runtime.database.transaction() as session:
+        faults.reach("before_commit")
+        with lease.waiting(), runtime.database.transaction() as session:
             jobs.finish_chunk(session, claim.chunk_id, claim.token, rows)
 
 
@@ -78,6 +80,7 @@ def _answer_items(runtime: Runtime, claim: Claim, classifier: Classifier, lease:
 
 
 def _read_pages(runtime: Runtime, claim: Claim, item: Item, classifier: Classifier) -> Iterator[PreparedPage]:
+    faults.reach("before_decode", item=item.file)
     try:
         data = runtime.sources.read(claim.uploads[item.upload_id], item.member_index)
     except (ArchiveError, BlobMissing) as error:
@@ -91,6 +94,7 @@ def _read_pages(runtime: Runtime, claim: Claim, item: Item, classifier: Classifi
 
 def _classify(claim: Claim, classifier: Classifier, waiting: list[tuple[Item, PreparedPage]]) -> Iterator[NewPrediction]:
     answers = items.classify_pages(classifier, [page for _, page in waiting], review_threshold=claim.review_threshold)
+    faults.reach("after_infer", item=waiting[-1][0].file if waiting else "")
     for (item, _), answer in zip(waiting, answers, strict=True):
         yield _row(claim, item, answer)
 

@@ -43,7 +43,7 @@ class Lease:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """The block waits for something that takes as long as it takes, such as a model's download; it is not silence."""
+        """The block waits for what takes as long as it takes, such as a download or a commit; that is not silence."""
         self._is_waiting = True
         try:
             yield

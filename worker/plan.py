@@ -9,7 +9,7 @@ from itertools import count
 
 from sqlalchemy.orm import Session
 
-from store import archives, chunks, jobs, predictions
+from store import archives, chunks, faults, jobs, predictions
 from store.archives import ArchiveError, Refusal, TooManyItems
 from store.blobs import BlobMissing
 from store.jobs import Plan
@@ -50,7 +50,8 @@ def _plan_claimed(runtime: Runtime, job: Job, token: uuid.UUID) -> list[uuid.UUI
 
     with held_lease(runtime, renew, stuck_seconds=settings.page_seconds) as lease:
         plan = _make_plan(runtime, job, lease)
-        with runtime.database.transaction() as session:
+        faults.reach("before_plan_commit")
+        with lease.waiting(), runtime.database.transaction() as session:
             return jobs.finish_planning(session, job.id, token, plan)
 
 

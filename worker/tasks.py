@@ -6,6 +6,7 @@ from collections.abc import Callable
 from celery import Celery
 
 from inference.classifier import DeviceUnavailable
+from store import faults
 from store.queue import CLASSIFY_CHUNK, PLAN_JOB
 from store.settings import Settings
 from worker.classify import classify_chunk
@@ -56,6 +57,7 @@ def _classify_chunk(chunk_id: str) -> None:
 def _carry_out(work: Callable[[Runtime, uuid.UUID], None], identifier: str) -> None:
     try:
         work(_opened(), uuid.UUID(identifier))
+        faults.reach("after_commit_before_ack")
     except DeviceUnavailable as error:  # a GPU was asked for, and onnxruntime listed one that it cannot use
         end_worker(error)
 

@@ -1,5 +1,6 @@
 """What Prometheus reads, after requests that were answered, refused and made up."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from api.examples import METRICS
 from api.metrics import Metrics
 from registry.current import CurrentModel
+from store import sweep
+from store.database import Database
 from tests.pictures import png
 
 Labels = dict[str, str]
@@ -72,8 +75,47 @@ def test_a_model_that_cannot_be_loaded_shows(tmp_path: Path) -> None:
     assert not {"penpress_model_info", "penpress_model_loaded_timestamp_seconds"} & set(found)
 
 
-def test_the_documented_example_holds_what_is_answered(client: TestClient) -> None:
+def test_what_the_sweep_has_put_right_is_counted_by_rule(client: TestClient, database: Database) -> None:
+    with database.transaction() as session:
+        sweep.count(session, "expired_leases", 2)
+    with database.transaction() as session:
+        sweep.count(session, "expired_leases", 1)
+        sweep.count(session, "unsent_plans", 0)
+    assert value(client, "penpress_sweep_actions_total", rule="expired_leases") == 3
+    assert 'penpress_sweep_actions_total{rule="unsent_plans"} 0.0' in client.get("/metrics").text
+
+
+def test_a_database_that_is_down_costs_the_sweeps_figures_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    models = CurrentModel(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db", cache_dir=tmp_path, poll_seconds=60)
+    database = Database("postgresql+psycopg://nobody@127.0.0.1:1/none")
+    text = Metrics(models, database).exposition().decode()
+    assert "penpress_model_swaps_total 0.0" in text
+    assert "penpress_sweep_actions_total{" not in text
+    assert "figures could not be read" in caplog.text
+
+
+def test_a_database_that_hangs_holds_up_no_scrape(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads, go_on = list[int](), threading.Event()
+
+    def hang(_: object) -> dict[str, int]:
+        reads.append(1)
+        go_on.wait(20)
+        return {"late": 1}
+
+    monkeypatch.setattr(sweep, "counts", hang)
+    monkeypatch.setattr("api.sweep_metrics._PATIENCE_SECONDS", 0.02)
+    for _ in range(3):
+        assert "penpress_model_swaps_total" in client.get("/metrics").text
+    assert reads == [1]  # one thread waits, however often somebody asks
+    go_on.set()
+    monkeypatch.setattr("api.sweep_metrics._PATIENCE_SECONDS", 20)
+    assert value(client, "penpress_sweep_actions_total", rule="late") == 1
+
+
+def test_the_documented_example_holds_what_is_answered(client: TestClient, database: Database) -> None:
     client.post("/predict/", files={"file": ("a.png", png())})
+    with database.transaction() as session:
+        sweep.count(session, "expired_leases", 1)
     answered = {name for name, _, _ in samples(client.get("/metrics").text)}
     assert {name for name, _, _ in samples(METRICS)} <= answered
 

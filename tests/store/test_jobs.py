@@ -193,6 +193,18 @@ def test_a_job_that_nobody_closed_is_found_and_closed(session: Session) -> None:
     assert jobs.unclosed_jobs(session, limit=10) == []
 
 
+def test_a_job_whose_planner_fell_silent_is_queued_again_and_due_at_once(session: Session) -> None:
+    held, silent = make_job(session), make_job(session)
+    begin(session, held)
+    token = begin(session, silent)
+    expire_planning(session, silent)
+    assert jobs.recover_planning(session, limit=10) == [silent.id]
+    session.refresh(silent)
+    assert (silent.state, silent.attempt, silent.lease_token) == (JobState.QUEUED, 1, None)
+    assert not jobs.renew_planning(session, silent.id, token, lease_seconds=LEASE_SECONDS)
+    assert jobs.due_plans(session, hint_seconds=20, limit=10) == [silent.id]
+
+
 def test_due_plans_are_those_that_nobody_works_on(session: Session) -> None:
     fresh, waiting, silent, planned = (make_job(session) for _ in range(4))
     past = func.now() - timedelta(seconds=30)
@@ -201,7 +213,7 @@ def test_due_plans_are_those_that_nobody_works_on(session: Session) -> None:
     begin(session, planned)
     expire_planning(session, silent)
     due = jobs.due_plans(session, hint_seconds=20, limit=10)
-    assert set(due) == {waiting.id, silent.id}
+    assert set(due) == {waiting.id}
     assert fresh.id not in due
     assert jobs.due_plans(session, hint_seconds=20, limit=10) == []  # they were announced just now
 

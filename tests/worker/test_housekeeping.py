@@ -7,7 +7,8 @@ import pytest
 from kombu.exceptions import OperationalError
 from sqlalchemy import select, update
 
-from store import chunks
+from store import chunks, jobs
+from store import sweep as store_sweep
 from store.database import Database
 from store.locks import try_sweep_lock
 from store.models import Chunk, ChunkState, Job, JobState
@@ -19,6 +20,8 @@ from worker import housekeeping
 from worker.classify import classify_chunk
 from worker.housekeeping import Sweep
 from worker.plan import plan_job
+from worker.rules import RULES, unsent_hints
+from worker.rules.rule import Rule, Tools
 from worker.runtime import Runtime
 
 Submit = Callable[..., uuid.UUID]
@@ -58,7 +61,7 @@ def test_a_job_whose_message_was_lost_is_announced_again(
 def test_lost_chunks_are_announced_a_few_at_a_time_while_others_wait_and_all_once_the_queue_is_dry(
     sweep: Sweep, planned: uuid.UUID, hand_queue: HandQueue, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(housekeeping, "_LIMIT_WITH_BACKLOG", 1)
+    monkeypatch.setattr(unsent_hints, "_LIMIT_WITH_BACKLOG", 1)
     both = {chunk.id for chunk in read_chunks(database, planned)}
     age_all(database, Chunk, "hinted_at")
     hand_queue.chunks.append(uuid.uuid4())
@@ -99,13 +102,24 @@ def test_a_job_that_nobody_closed_is_closed(sweep: Sweep, planned: uuid.UUID, ru
     assert job.finished_at
 
 
+def test_a_cancelled_job_whose_worker_died_comes_to_its_end(sweep: Sweep, planned: uuid.UUID, database: Database) -> None:
+    held, _ = (chunk.id for chunk in read_chunks(database, planned))
+    with database.transaction() as session:
+        assert chunks.claim_chunk(session, held, lease_seconds=60)
+        assert jobs.request_cancel(session, planned, reason="cancelled", detail="Enough.").state == JobState.CANCELLING
+    sweep.run_once()
+    assert read_job(database, planned).state == JobState.CANCELLING  # the worker may have it yet
+    age_all(database, Chunk, "lease_until")
+    sweep.run_once()
+    assert read_job(database, planned).state == JobState.CANCELLED
+
+
 def test_planning_whose_worker_died_is_taken_over(
     sweep: Sweep, runtime: Runtime, submit: Submit, hand_queue: HandQueue, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = submit({"a.png": png()})
     die_while_planning(runtime, job_id, monkeypatch)
     age_all(database, Job, "lease_until")
-    age_all(database, Job, "hinted_at")
     sweep.run_once()
     assert hand_queue.plans == [job_id]
     plan_job(runtime, job_id)
@@ -156,15 +170,47 @@ class DeadQueue(HandQueue):
 
 
 def test_a_redis_that_is_down_does_not_keep_rows_from_being_put_right(
-    settings: Settings, planned: uuid.UUID, database: Database
+    settings: Settings, planned: uuid.UUID, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     with database.transaction() as session:
         for chunk_id in session.scalars(select(Chunk.id)).all():
             assert chunks.claim_chunk(session, chunk_id, lease_seconds=60)
     age_all(database, Chunk, "lease_until")
-    with pytest.raises(OperationalError):
-        Sweep(settings, database, DeadQueue()).run_once()  # type: ignore[arg-type]  # stands in for a Queue
+    Sweep(settings, database, DeadQueue()).run_once()  # type: ignore[arg-type]  # stands in for a Queue
     assert {chunk.state for chunk in read_chunks(database, planned)} == {ChunkState.READY}
+    assert "rule unsent_chunks was cut short, will try again: refused" in caplog.text
+
+
+def counts(database: Database) -> dict[str, int]:
+    with database.transaction() as session:
+        return store_sweep.counts(session)
+
+
+def test_what_each_rule_puts_right_is_counted_from_0(sweep: Sweep, planned: uuid.UUID, database: Database) -> None:
+    sweep.run_once()
+    assert counts(database) == {rule.name: 0 for rule in RULES}
+    lost, _ = (chunk.id for chunk in read_chunks(database, planned))
+    for _ in range(2):
+        with database.transaction() as session:
+            assert chunks.claim_chunk(session, lost, lease_seconds=-1)
+        sweep.run_once()
+    found = counts(database)
+    assert (found["expired_leases"], found["unsent_chunks"], found["unsent_plans"]) == (2, 3, 0)  # halved at the second loss
+
+
+@pytest.mark.parametrize("error", [OperationalError("refused"), ZeroDivisionError()])
+def test_a_rule_that_fails_keeps_no_other_from_running(
+    settings: Settings, database: Database, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    def fail(_: Tools) -> int:
+        raise error
+
+    rules = [Rule("first", lambda _: 2), Rule("broken", fail), Rule("last", lambda _: 3)]
+    sweep = Sweep(settings, database, HandQueue(), rules)  # type: ignore[arg-type]  # stands in for a Queue
+    sweep.run_once()
+    sweep.run_once()
+    assert counts(database) == {"first": 4, "last": 6}
+    assert "rule broken" in caplog.text
 
 
 def test_the_program_goes_on_after_a_failure_and_ends_on_sigterm(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,21 @@
+"""The sweep's rules, one file for each thing that can get lost. Each does small transactions and is safe to run twice.
+
+A new rule is a file with its function, and a line in `RULES`.
+"""
+
+from worker.rules.expired_leases import recover_expired_chunks
+from worker.rules.half_planned import recover_half_planned_jobs
+from worker.rules.rule import Rule
+from worker.rules.unclosed_jobs import close_finished_jobs
+from worker.rules.unsent_hints import announce_chunks, announce_plans
+from worker.rules.unsettled_jobs import settle_cancelled_jobs
+
+RULES = (
+    Rule("expired_leases", recover_expired_chunks),
+    Rule("half_planned_jobs", recover_half_planned_jobs),
+    Rule("unclosed_jobs", close_finished_jobs),
+    Rule("unsettled_jobs", settle_cancelled_jobs),
+    # Messages last: a Redis that hangs must not keep rows from being put right.
+    Rule("unsent_plans", announce_plans),
+    Rule("unsent_chunks", announce_chunks),
+)
