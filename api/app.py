@@ -1,4 +1,4 @@
-"""The ASGI application: `uvicorn --factory api.app:create_app`."""
+"""The ASGI application; `python -m api` serves it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +15,7 @@ from api.deps import Services
 from api.documented import openapi_document
 from api.errors import install_error_handlers
 from api.metrics import CountRequests
+from api.pace import PaceBodies
 from store.settings import Settings
 
 _WEB = Path(__file__).parent / "web"
@@ -35,11 +36,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         await run_in_threadpool(app.state.services.close)
 
     app = FastAPI(title="Penpress", description=_DESCRIPTION, version=version("penpress"), lifespan=lifespan)
+    app.state.is_stopping = False
     for module in (predict, jobs, control, results, predictions, models, system):
         app.include_router(module.router)
     app.add_api_route("/", _page, include_in_schema=False)
     app.mount("/web", StaticFiles(directory=_WEB))
     install_error_handlers(app)
+    app.add_middleware(
+        PaceBodies, min_bytes_per_second=chosen.min_body_bytes_per_second, grace_seconds=chosen.body_grace_seconds
+    )
     app.add_middleware(CountRequests)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]  # FastAPI documents this as the way
     return app

@@ -7,7 +7,8 @@ from fastapi import Request
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from api.errors import Limit, NoFiles, TooManyFiles, UploadTooLarge
+from api.errors import DiskFull, Limit, NoFiles, TooManyFiles, UploadTooLarge
+from store.blobs import is_disk_full
 
 FORM_TYPE = "multipart/form-data"
 # A form wraps its files in boundaries and headers; a limit on one file leaves room for them.
@@ -39,11 +40,15 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").split(";")[0].strip().lower()
 
 
+def announced_bytes(request: Request) -> int:
+    """The size that the client gives for the body; 0 where it gives none."""
+    announced = request.headers.get("content-length", "")
+    return int(announced) if announced.isdecimal() and announced.isascii() else 0
+
+
 async def counted(request: Request, limit: BodyLimit) -> AsyncGenerator[bytes, None]:
     """The body as it arrives. Raises `UploadTooLarge`, before the first byte where the size is announced."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdigit():
-        limit.check(int(announced))
+    limit.check(announced_bytes(request))
     received = 0
     async for data in request.stream():
         received += len(data)
@@ -54,7 +59,7 @@ async def counted(request: Request, limit: BodyLimit) -> AsyncGenerator[bytes, N
 async def read_form(request: Request, limit: BodyLimit, *, max_files: int, memory_bytes: int) -> FormData:
     """A multipart form, to be closed; its files go to disk from `memory_bytes` on.
 
-    Raises `UploadTooLarge`, `TooManyFiles` or `NoFiles`; then nothing of it is left.
+    Raises `UploadTooLarge`, `TooManyFiles`, `NoFiles` or `DiskFull`; then nothing of it is left.
     """
     parser = MultiPartParser(request.headers, counted(request, limit), max_files=max_files, max_fields=max_files)
     parser.spool_max_size = memory_bytes
@@ -64,6 +69,10 @@ async def read_form(request: Request, limit: BodyLimit, *, max_files: int, memor
         if "Too many files" in error.message:
             raise too_many_files(max_files) from error
         raise NoFiles(f"The form cannot be read: {error.message}") from error
+    except OSError as error:
+        if is_disk_full(error):
+            raise DiskFull from error
+        raise
 
 
 def too_many_files(max_files: int) -> TooManyFiles:

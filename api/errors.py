@@ -2,7 +2,8 @@
 
 RequestRefused
   InvalidRequest  NotFound  NotAZip  NoFiles  NothingUploaded  UploadTooLarge  TooManyFiles  UnsupportedUpload
-  UploadAborted  NoGradcam  BadCursor  JobFinished  BadIdempotencyKey  IdempotencyKeyInUse  IdempotencyKeyReused  NotReady
+  UploadAborted  BodyTooSlow  DiskFull  NoGradcam  BadCursor  JobFinished  BadIdempotencyKey  IdempotencyKeyInUse
+  IdempotencyKeyReused  NotReady
 """
 
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ from inference.classifier import ClassifierError
 from inference.errors import BundleError, FileTooLarge, ImageError
 from registry.errors import RegistryError, RegistryUnavailable
 from store.archives import ArchiveError
-from store.blobs import BlobMissing, BlobsUnavailable
+from store.blobs import BlobMissing, BlobsFull, BlobsUnavailable
 from store.idempotency import KeyLost
 
 
@@ -139,6 +140,20 @@ class UploadAborted(RequestRefused):
     reason = "upload_aborted"
 
 
+class BodyTooSlow(RequestRefused):
+    """The request's body came too slowly."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+    reason = "body_too_slow"
+
+
+class DiskFull(RequestRefused):
+    """There is no room for the upload; it may be sent again when there is."""
+
+    status = HTTPStatus.INSUFFICIENT_STORAGE
+    reason = "disk_full"
+
+
 class NoGradcam(RequestRefused):
     """No Grad-CAM was kept for this prediction; submit the job with gradcam=always to keep each one."""
 
@@ -208,6 +223,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     KeyLost: Answer(IdempotencyKeyInUse.status, IdempotencyKeyInUse.reason),
     BlobMissing: Answer(HTTPStatus.GONE, "upload_gone"),
     PackedCamError: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, "damaged_gradcam"),
+    BlobsFull: Answer(DiskFull.status, DiskFull.reason),
     BlobsUnavailable: Answer(HTTPStatus.SERVICE_UNAVAILABLE, "uploads_unavailable"),
     RegistryUnavailable: _REGISTRY,
     RegistryError: _NO_MODEL,
@@ -263,6 +279,8 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, RequestRefused):  # FastAPI wraps what reading a body raises
+        return _response(problem_of(error.__cause__))
     status = HTTPStatus(error.status_code)
     response = _response(_problem(status, status.name.lower(), _http_detail(request, error)))
     response.headers.update(error.headers or {})

@@ -18,6 +18,7 @@ from api.documented import problems
 from api.errors import (
     BadCursor,
     BadIdempotencyKey,
+    BodyTooSlow,
     IdempotencyKeyInUse,
     IdempotencyKeyReused,
     InvalidRequest,
@@ -29,6 +30,7 @@ from api.errors import (
     UploadAborted,
 )
 from api.idempotency import Attempt, IdempotencyKeyDep, attempted
+from api.room import disk_full
 from api.schemas import JobList, JobView
 from store import jobs
 from store.blobs import BlobsUnavailable
@@ -85,7 +87,7 @@ class JobOptions(BaseModel):
         UnsupportedUpload,
         *(InvalidRequest, NotAZip, NoFiles, NothingUploaded),
         *(BadIdempotencyKey, IdempotencyKeyInUse, IdempotencyKeyReused),
-        UploadAborted,
+        *(UploadAborted, BodyTooSlow, disk_full(536_870_912, 1_048_576)),
         *(OperationalError, BlobsUnavailable),
     ),
 )

@@ -16,9 +16,10 @@ from starlette.datastructures import FormData, UploadFile
 from api.bodies import FORM_OVERHEAD_BYTES, FORM_TYPE, BodyLimit, media_type, read_form, too_large, too_many_files
 from api.deps import Services, ServicesDep
 from api.documented import family, problems
-from api.errors import InvalidRequest, NoFiles, UploadAborted
+from api.errors import BodyTooSlow, InvalidRequest, NoFiles, UploadAborted
+from api.room import disk_full
 from api.schemas import PredictAnswer
-from api.uploads import clean_name, discard
+from api.uploads import check_room, clean_name, discard
 from inference import cam
 from inference.classifier import Verdict
 from inference.errors import ImageError
@@ -31,7 +32,6 @@ from store import predictions
 from store.blobs import new_key
 from store.models import GradcamPolicy, Upload, new_id
 from store.predictions import Item, NewPrediction
-from store.settings import Settings
 
 router = APIRouter(tags=["predict"])
 
@@ -69,7 +69,7 @@ _BODY: dict[str, Any] = {
         InvalidRequest,
         NoFiles,
         *family(ImageError),
-        UploadAborted,
+        *(UploadAborted, BodyTooSlow, disk_full(536_870_912, 1_048_576)),
         NoModel,
         OperationalError,
     ),
@@ -77,7 +77,7 @@ _BODY: dict[str, Any] = {
 async def predict(request: Request, services: ServicesDep) -> PredictAnswer:
     """Of a document with several pages the first one is answered; send documents to `/jobs` for all of them."""
     model = services.models.get()
-    form = await _read_form(request, services.settings)
+    form = await _read_form(request, services)
     try:
         file = _the_file(form, services.settings.max_predict_bytes)
         # Who waits for a slot holds no thread, nor the image in memory; the slot is free again before the row is written.
@@ -87,9 +87,11 @@ async def predict(request: Request, services: ServicesDep) -> PredictAnswer:
     return await run_sync(_finish, services, work)
 
 
-async def _read_form(request: Request, settings: Settings) -> FormData:
+async def _read_form(request: Request, services: Services) -> FormData:
     if media_type(request) != FORM_TYPE:
         return FormData()
+    settings = services.settings
+    check_room(request, services)
     limit = BodyLimit("max_predict_bytes", settings.max_predict_bytes, FORM_OVERHEAD_BYTES)
     return await read_form(request, limit, max_files=settings.max_form_files, memory_bytes=_MEMORY_BYTES)
 

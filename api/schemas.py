@@ -229,7 +229,7 @@ class Health(BaseModel):
 class Readiness(BaseModel):
     """Whether each thing that the service needs is there: `ok`, or what is wrong."""
 
-    model_config = _example(ready=True, checks={"database": "ok", "redis": "ok", "model": "ok"})
+    model_config = _example(ready=True, checks={"database": "ok", "redis": "ok", "model": "ok", "disk": "ok"})
 
     ready: bool
     checks: dict[str, str]
@@ -246,7 +246,7 @@ class Liveness(BaseModel):
 class LimitInfo(BaseModel):
     """A limit, and the environment variable that sets it."""
 
-    value: int
+    value: int | float
     unit: str
     variable: str
     description: str

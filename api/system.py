@@ -5,13 +5,14 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from api.deps import Services, ServicesDep
 from api.documented import problems
 from api.errors import NotReady
 from api.examples import METRICS
 from api.metrics import CONTENT_TYPE
+from api.room import require_room
 from api.schemas import Health, Info, LimitInfo, Liveness, Readiness
 from inference.images import FORMATS
 from registry.current import LoadedModel
@@ -21,8 +22,20 @@ from store.settings import Settings
 router = APIRouter(tags=["system"])
 
 _PACKAGES = ("fastapi", "celery", "onnxruntime", "pillow", "pypdfium2", "sqlalchemy")
-_UNITS = {"_bytes": "bytes", "_pixels": "pixels", "_pages": "pages", "_items": "items", "_files": "files", "_dpi": "dpi"}
-_NOT_READY = NotReady(ready=False, checks={"database": "ok", "redis": "ok", "model": f"NoModel: {NoModel.__doc__}"})
+_UNITS = {
+    "_per_second": "bytes per second",
+    "_seconds": "seconds",
+    "_bytes": "bytes",
+    "_pixels": "pixels",
+    "_pages": "pages",
+    "_items": "items",
+    "_files": "files",
+    "_dpi": "dpi",
+}
+_MORE_LIMITS = ("pdf_dpi", "min_free_bytes", "min_body_bytes_per_second", "body_grace_seconds", "head_seconds")
+_NOT_READY = NotReady(
+    ready=False, checks={"database": "ok", "redis": "ok", "model": f"NoModel: {NoModel.__doc__}", "disk": "ok"}
+)
 
 
 @router.get("/health", summary="Health, as clients of the former service know it")
@@ -52,12 +65,19 @@ async def get_livez() -> Liveness:
 
 
 @router.get("/readyz", summary="Whether the service can work", responses=problems(_NOT_READY))
-def get_readyz(services: ServicesDep) -> Readiness:
-    """200 when database, queue and model are all there, else 503 with what is missing."""
+def get_readyz(request: Request, services: ServicesDep) -> Readiness:
+    """200 when database, queue, model and room for uploads are all there, else 503 with what is missing.
+
+    503 at once, too, when the process was asked to stop: what it works at it finishes, more should go elsewhere.
+    """
+    if request.app.state.is_stopping:
+        raise NotReady("The service is stopping.", ready=False, checks={"process": "stopping"})
+    settings = services.settings
     checks = {
         "database": _check(services.database.ping),
         "redis": _check(services.queue.ping),
         "model": _check(services.models.get),
+        "disk": _check(lambda: require_room(services.blobs, min_free_bytes=settings.min_free_bytes, spools=True)),
     }
     if any(result != "ok" for result in checks.values()):
         raise NotReady(ready=False, checks=checks)
@@ -109,5 +129,5 @@ def _limits(settings: Settings) -> dict[str, LimitInfo]:
             description=field.description or "",
         )
         for name, field in Settings.model_fields.items()
-        if (name.startswith("max_") and name != "max_attempts") or name == "pdf_dpi"
+        if (name.startswith("max_") and name != "max_attempts") or name in _MORE_LIMITS
     }

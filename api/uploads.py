@@ -12,9 +12,10 @@ from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from sqlalchemy.exc import DBAPIError
 from starlette.datastructures import UploadFile
 
-from api.bodies import FORM_TYPE, BodyLimit, counted, media_type, read_form
+from api.bodies import FORM_TYPE, BodyLimit, announced_bytes, counted, media_type, read_form
 from api.deps import Services
 from api.errors import NoFiles, NotAZip, NothingUploaded, UnsupportedUpload
+from api.room import require_room
 from store.archives import display_name
 from store.blobs import Blobs, new_key
 from store.jobs import NewUpload
@@ -33,11 +34,23 @@ async def receive_uploads(request: Request, services: Services, *, name: str | N
     limit = BodyLimit("max_upload_bytes", services.settings.max_upload_bytes)
     kind = media_type(request)
     if kind in _ZIP_TYPES:
+        check_room(request, services)
         body = counted(request, limit)
-        return [await _receive_archive(body, services.blobs, name=clean_name(name or "upload.zip"))]
+        return [await _receive_archive(body, services, name=clean_name(name or "upload.zip"))]
     if kind == FORM_TYPE:
+        check_room(request, services)
         return await _receive_form(request, services, limit)
     raise UnsupportedUpload(f"{UnsupportedUpload.__doc__} The request's Content-Type is {kind or 'missing'!r}.")
+
+
+def check_room(request: Request, services: Services) -> None:
+    """Raises `DiskFull` before the first byte is read."""
+    require_room(
+        services.blobs,
+        min_free_bytes=services.settings.min_free_bytes,
+        announced=announced_bytes(request),
+        spools=media_type(request) == FORM_TYPE,
+    )
 
 
 def clean_name(name: str) -> str:
@@ -68,12 +81,12 @@ def _kept_only_if_good(blobs: Blobs, key: str) -> Iterator[None]:
         raise
 
 
-async def _receive_archive(body: AsyncIterator[bytes], blobs: Blobs, *, name: str) -> NewUpload:
+async def _receive_archive(body: AsyncIterator[bytes], services: Services, *, name: str) -> NewUpload:
     key = new_key()
-    async with contextmanager_in_threadpool(blobs.writer(key)) as file:
-        size = await _copy_body(body, file)
+    async with contextmanager_in_threadpool(services.blobs.writer(key)) as file:
+        size = await _copy_body(body, file, services)
     upload = NewUpload(name=name, is_archive=True, blob_key=key, size_bytes=size)
-    await run_in_threadpool(_keep_if_zip, blobs, upload)
+    await run_in_threadpool(_keep_if_zip, services.blobs, upload)
     return upload
 
 
@@ -87,9 +100,11 @@ def _keep_if_zip(blobs: Blobs, upload: NewUpload) -> None:
                 raise NotAZip(f"{upload.name} is not a zip archive, or its end is missing.")
 
 
-async def _copy_body(body: AsyncIterator[bytes], file: BinaryIO) -> int:
+async def _copy_body(body: AsyncIterator[bytes], file: BinaryIO, services: Services) -> int:
     size = 0
     async for piece in _pieces(body):
+        # Again, since no size need be announced, and others fill the disk too.
+        require_room(services.blobs, min_free_bytes=services.settings.min_free_bytes, announced=len(piece))
         size += await run_in_threadpool(file.write, piece)
     return size
 

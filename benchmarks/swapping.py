@@ -140,8 +140,8 @@ def api_process(environment: Mapping[str, str]) -> Iterator[Api]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "api.app:create_app", "--factory", "--port", str(port), "--no-access-log"]
-    process = subprocess.Popen([*command, "--log-level", "warning"], env={**os.environ, **environment})
+    variables = {**os.environ, **environment, "PENPRESS_PORT": str(port)}
+    process = subprocess.Popen([sys.executable, "-m", "api"], env=variables)
     try:
         api = Api(f"http://127.0.0.1:{port}", process.pid)
         _wait_until_ready(api, process)

@@ -10,7 +10,7 @@ from store.settings import Settings
 
 _CODE = Path(__file__).resolve().parent.parent
 _WORKER_STOP_SECONDS = 20.0
-_API_STOP_SECONDS = 10.0
+_STOP_MARGIN_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +50,8 @@ class Programs:
 
     def api(self) -> Program:
         """The HTTP interface."""
-        where = ("--host", self._addresses.host, "--port", str(self._addresses.port))
-        limit = ("--timeout-graceful-shutdown", str(int(_API_STOP_SECONDS / 2)))
-        return self._python(
-            "api",
-            *("-m", "uvicorn", "api.app:create_app", "--factory", *where, *limit),
-            "--no-access-log",  # clients poll, and a line for each poll says nothing
-            stop_seconds=_API_STOP_SECONDS,
-        )
+        seconds = self._settings.shutdown_grace_seconds + self._settings.shutdown_seconds
+        return self._python("api", "-m", "api", stop_seconds=seconds + _STOP_MARGIN_SECONDS)
 
     def worker(self, processes: int) -> Program:
         """The Celery worker; asked to stop, it finishes the chunks it has."""

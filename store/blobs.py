@@ -4,13 +4,15 @@ A blob appears whole or not at all: on a local disk it is written beside its pla
 an object when its upload is closed.
 
     BlobError
-      BlobMissing  BlobsUnavailable  BlobsUnusable
+      BlobMissing  BlobsUnavailable  BlobsFull  BlobsUnusable
 
 The docstring of a class is its message.
 """
 
+import errno
 import io
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _READ_AHEAD_BYTES = 128 * 1024
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class BlobError(Exception):
@@ -41,6 +44,10 @@ class BlobMissing(BlobError):
 
 class BlobsUnavailable(BlobError):
     """The blob store does not answer."""
+
+
+class BlobsFull(BlobError):
+    """There is no room left for uploads."""
 
 
 class BlobsUnusable(BlobError):
@@ -70,9 +77,12 @@ class Blobs:
 
     @contextmanager
     def writer(self, key: str) -> Iterator[BinaryIO]:
-        """A file to write `key` into; after the block it is durable, and if the block raises there is none."""
+        """A file to write `key` into; after the block it is durable, and if the block raises there is none.
+
+        Raises `BlobsFull`.
+        """
         if self._is_local:
-            with _durable_file(Path(self._path(key))) as file:
+            with _noticing_full_disk(), _durable_file(Path(self._path(key))) as file:
                 yield file
             return
         file = cast(BinaryIO, self._fs.open(self._path(key), "wb"))
@@ -107,6 +117,15 @@ class Blobs:
         """Remove a blob; it may be gone already."""
         with suppress(FileNotFoundError):
             self._fs.rm_file(self._path(key))
+
+    def free_bytes(self) -> int | None:
+        """Bytes that may still be written; None where nobody can say, as of an object store."""
+        if not self._is_local:
+            return None
+        folder = Path(self._root)
+        while not folder.exists():
+            folder = folder.parent
+        return shutil.disk_usage(folder).free
 
     def _throw_away(self, file: BinaryIO, key: str) -> None:
         if isinstance(file, AbstractBufferedFile):
@@ -150,6 +169,21 @@ class _Source(io.RawIOBase):
     def close(self) -> None:
         self._file.close()
         super().close()
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Whether a write failed for want of room, or of quota."""
+    return error.errno in _FULL
+
+
+@contextmanager
+def _noticing_full_disk() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if is_disk_full(error):
+            raise BlobsFull from error
+        raise
 
 
 @contextmanager

@@ -31,6 +31,11 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address that the API listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on; 0 picks a free one.")
 
+    shutdown_grace_seconds: float = Field(
+        0.5, ge=0, description="How long, after SIGTERM, the API says on `/readyz` that it stops before it does."
+    )
+    shutdown_seconds: float = Field(5, gt=0, description="How long the API, when it stops, lets requests in flight finish.")
+
     worker_processes: int | None = Field(None, ge=1, description="Processes of one worker; unset: one per core.")
     worker_threads: int = Field(1, ge=1, description="onnxruntime threads in each worker process.")
     predict_threads: int = Field(2, ge=1, description="onnxruntime threads for one `/predict/` request.")
@@ -67,6 +72,16 @@ class Settings(BaseSettings):
     max_pages: int = Field(500, ge=1, description="Pages of one TIFF or PDF.")
     max_form_files: int = Field(500, ge=1, le=1000, description="Files in one multipart form; a zip may hold more.")
     max_items: int = Field(200_000, ge=1, description="Items of one job.")
+    min_free_bytes: int = Field(
+        512 * 1024**2, ge=0, description="Bytes that uploads leave free on the disk; where they would not, they are refused."
+    )
+    min_body_bytes_per_second: int = Field(
+        1000, ge=1, description="A client that sends its request's body more slowly, in the mean, is refused."
+    )
+    body_grace_seconds: float = Field(
+        30, gt=0, description="How far a body may fall behind that rate: the longest pause that a client may make."
+    )
+    head_seconds: float = Field(30, gt=0, description="A connection whose request's head is not whole by then is closed.")
     pdf_dpi: int = Field(300, ge=36, le=1200, description="Resolution at which PDF pages are drawn.")
 
     idempotency_seconds: float = Field(

@@ -21,7 +21,7 @@ def test_health_holds_the_contract_field_by_field(client: TestClient) -> None:
 def test_ready_names_each_thing_that_is_there(client: TestClient) -> None:
     answer = client.get("/readyz")
     assert answer.status_code == 200
-    assert answer.json() == {"ready": True, "checks": {"database": "ok", "redis": "ok", "model": "ok"}}
+    assert answer.json() == {"ready": True, "checks": {"database": "ok", "redis": "ok", "model": "ok", "disk": "ok"}}
 
 
 def test_not_ready_names_what_is_missing(settings: Settings, database: Database) -> None:
@@ -41,8 +41,10 @@ def test_alive(client: TestClient) -> None:
 
 def test_info_names_every_limit_with_its_variable(client: TestClient) -> None:
     info = client.get("/info").json()
-    limits = {name for name in Settings.model_fields if name.startswith("max_") and name != "max_attempts"} | {"pdf_dpi"}
-    assert set(info["limits"]) == limits
+    limits = {name for name in Settings.model_fields if name.startswith("max_") and name != "max_attempts"}
+    more = {"pdf_dpi", "min_free_bytes", "min_body_bytes_per_second", "body_grace_seconds", "head_seconds"}
+    assert set(info["limits"]) == limits | more
+    assert info["limits"]["min_body_bytes_per_second"]["unit"] == "bytes per second"
     assert info["limits"]["max_item_pixels"] == {
         "value": 100_000_000,
         "unit": "pixels",

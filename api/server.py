@@ -1,0 +1,107 @@
+"""uvicorn, with two things of ours: a deadline for what is no request yet, and a stop that is announced before it begins.
+
+uvicorn waits without end for the head of a request, and for the rest of a body whose request was answered already. On SIGTERM
+it stops listening at once, while whoever sends clients here still does; so first `/readyz` says 503 for a while.
+"""
+
+import asyncio
+import signal
+import time
+from types import FrameType
+from typing import Any
+
+from fastapi import FastAPI
+from uvicorn import Config, Server
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from api.app import create_app
+from store.settings import Settings
+
+
+def serve(settings: Settings) -> None:
+    """Answer until SIGTERM or Ctrl-C."""
+    app = create_app(settings)
+    config = Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        http=connections(settings.head_seconds),
+        access_log=False,  # clients poll, and a line for each poll says nothing
+        timeout_graceful_shutdown=round(settings.shutdown_seconds),
+    )
+    AnnouncedStop(config, app, grace_seconds=settings.shutdown_grace_seconds).run()
+
+
+class AnnouncedStop(Server):
+    """A server that goes on for `grace_seconds` after SIGTERM; a second signal, or Ctrl-C, ends that."""
+
+    def __init__(self, config: Config, app: FastAPI, *, grace_seconds: float) -> None:
+        super().__init__(config)
+        self._app, self._grace_seconds = app, grace_seconds
+        self._stop_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called for a signal, between any two steps of the event loop."""
+        self._app.state.is_stopping = True
+        if sig == signal.SIGTERM and self.started and self._stop_at is None:
+            self._stop_at = time.monotonic() + self._grace_seconds
+        else:
+            super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called ten times a second."""
+        if self._stop_at is not None and time.monotonic() >= self._stop_at and not self.should_exit:
+            super().handle_exit(signal.SIGTERM, None)
+        return await super().on_tick(counter)
+
+
+def connections(head_seconds: float) -> type[asyncio.Protocol]:
+    """The class for connections of which each request's head must be whole within `head_seconds`."""
+    return type("Connection", (_Connection,), {"head_seconds": head_seconds})
+
+
+class _Connection(HttpToolsProtocol):
+    """A connection that is closed when what is no request yet, or no more, goes on for too long."""
+
+    head_seconds: float
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        super().connection_made(transport)
+        self._set_deadline()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lift_deadline()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._set_deadline()
+
+    def on_headers_complete(self) -> None:
+        self._lift_deadline()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if self.cycle.response_complete:
+            self._lift_deadline()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        if self.cycle.more_body:  # it was refused unread; the rest of it is thrown away
+            self._set_deadline()
+        super().on_response_complete()
+
+    def _set_deadline(self) -> None:
+        self._lift_deadline()
+        self._deadline = self.loop.call_later(self.head_seconds, self._close)
+
+    def _lift_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _close(self) -> None:
+        transport: Any = self.transport
+        if not transport.is_closing():
+            transport.close()

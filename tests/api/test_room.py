@@ -1,0 +1,111 @@
+"""A full disk: uploads are refused with 507, nothing is half written, and all is well again when there is room."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from api.app import create_app
+from store.database import Database
+from store.models import Job, Upload
+from store.settings import Settings
+from tests.pictures import encoded, png, zip_of
+from tests.service_fixtures import wait_for_model
+from tests.tiny_disk import tiny_disk
+
+ZIP = {"Content-Type": "application/zip"}
+DISK_BYTES = 256 * 1024
+PAGE_BYTES = 4096
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with tiny_disk(tmp_path / "disk", size_bytes=DISK_BYTES) as disk:
+        yield disk
+
+
+@pytest.fixture
+def cramped(settings: Settings, disk: Path, database: Database) -> Iterator[TestClient]:
+    """A service whose uploads lie on the small disk, and which keeps nothing of it free."""
+    app = create_app(settings.model_copy(update={"blobs_url": disk.as_uri(), "min_free_bytes": 0}))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        wait_for_model(client)
+        yield client
+
+
+def files_on(disk: Path) -> list[Path]:
+    return [path for path in disk.rglob("*") if path.is_file() and path.name != "ballast"]
+
+
+def fill(disk: Path) -> Path:
+    """Leave a few pages: for folders, not for files."""
+    ballast = disk / "ballast"
+    ballast.write_bytes(b"x" * (shutil.disk_usage(disk).free - 4 * PAGE_BYTES))
+    return ballast
+
+
+def rows(database: Database) -> int:
+    with database.transaction() as session:
+        return session.query(Job).count() + session.query(Upload).count()
+
+
+def send(client: TestClient, form: str, data: bytes) -> Any:
+    """Without the announced size, which would be refused before it is written."""
+    if form == "zip":
+        return client.post("/jobs", content=iter([data]), headers=ZIP)
+    if form == "form":
+        return client.post("/jobs", files={"files": ("a.zip", data)})
+    return client.post("/predict/", files={"file": ("a.png", data)})
+
+
+@pytest.mark.parametrize("form", ["zip", "form", "predict"])
+def test_a_disk_that_fills_up_is_a_507_and_nothing_is_left(
+    cramped: TestClient, disk: Path, database: Database, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.setattr("api.uploads.require_room", lambda *_, **__: None)  # as when others fill it meanwhile
+    noise = encoded(Image.effect_noise((200, 200), 60))
+    data = noise if form == "predict" else zip_of({"a.png": bytes(DISK_BYTES)})
+    ballast = fill(disk)
+    answer = send(cramped, form, data)
+    assert (answer.status_code, answer.json()["reason"]) == (507, "disk_full")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert files_on(disk) == []
+    assert rows(database) == 0
+    ballast.unlink()
+    small = zip_of({"a.png": png()}) if form != "predict" else data
+    assert send(cramped, form, small).status_code == (200 if form == "predict" else 202)
+    assert len(files_on(disk)) == 1
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/predict/"])
+def test_a_form_that_finds_no_room_in_the_temporary_folder_is_a_507(
+    client: TestClient, disk: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr("api.uploads.require_room", lambda *_, **__: None)
+    monkeypatch.setattr(tempfile, "tempdir", str(disk))
+    answer = client.post(path, files={"file": ("a.png", bytes(2 * 1024**2))})
+    assert (answer.status_code, answer.json()["reason"]) == (507, "disk_full")
+    assert files_on(disk) == []
+
+
+@pytest.mark.parametrize("form", ["zip", "form", "predict"])
+def test_what_would_leave_too_little_free_is_refused_before_it_is_written(
+    settings: Settings, disk: Path, database: Database, form: str
+) -> None:
+    kept = settings.model_copy(update={"blobs_url": disk.as_uri(), "min_free_bytes": DISK_BYTES - 64 * 1024})
+    with TestClient(create_app(kept), raise_server_exceptions=False) as client:
+        wait_for_model(client)
+        answer = send(client, form, bytes(128 * 1024))
+        assert (answer.status_code, answer.json()["reason"]) == (507, "disk_full")
+        limit = answer.json()["limit"]
+        assert (limit["key"], limit["value"], limit["unit"]) == ("min_free_bytes", kept.min_free_bytes, "bytes")
+        assert limit["observed"] <= DISK_BYTES
+        assert files_on(disk) == []
+        assert client.get("/readyz").status_code == 200
+        (disk / "ballast").write_bytes(bytes(100 * 1024))
+        assert client.get("/readyz").json()["checks"]["disk"].startswith("DiskFull")
