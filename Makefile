@@ -47,12 +47,16 @@ bench: $(VENV)/.dev ## Measure the batch path and /predict/ against a plain loop
 	$(BIN)/python -m benchmarks.throughput --data $(DATA)
 
 .PHONY: train
-train: build/data/lines ## Train the model that ships anew, from DATA, into build/training
-	$(PENPRESS) train build/data/lines --weights $(WEIGHTS) --name starter --out build/training \
+train: build/data/lines build/data/typewritten ## Train the model that ships anew, from DATA, into build/training
+	$(PENPRESS) train build/data/lines --typewritten build/data/typewritten --weights $(WEIGHTS) --name starter --out build/training \
 		--golden samples/images/printed-03-im-fell-english.jpg --tracking-uri sqlite:///build/mlflow.db $(TRAIN_OPTIONS)
 
 build/data/lines: | $(VENV)/.dev
 	$(PENPRESS) data import folder $(DATA)/lines --out $@
+
+build/data/typewritten: | $(VENV)/.dev
+	$(BIN)/python samples/make_lines.py build/drawn
+	$(PENPRESS) data import folder build/drawn --out $@ --source "drawn by samples/make_lines.py" --licence CC0-1.0
 
 .PHONY: card
 card: $(VENV)/.dev ## Measure the model that ships on DATA, and render its card

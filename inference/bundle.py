@@ -38,8 +38,8 @@ class Golden(BaseModel):
 
 class Envelope(BaseModel):
     """What pages the model was made for: by the measures of `inference.look`, by how much the parts of one may disagree (in
-    logits, see `inference.dissent`), and how far from the training images the graph may find it; None if it does not tell.
-    What lies outside needs a person's look.
+    logits, see `inference.dissent`), how far from the training images the graph may find it, and how much like typewriting (in
+    logits); None if it does not tell. What lies outside needs a person's look.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +50,7 @@ class Envelope(BaseModel):
     max_row_changes: float = Field(gt=0)
     max_dissent: float
     max_distance: float | None = Field(None, gt=0)
+    max_typewriting: float | None = None
 
 
 class DataNote(BaseModel):

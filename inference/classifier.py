@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,8 @@ _CUDA = "CUDAExecutionProvider"
 _CPU = "CPUExecutionProvider"
 _FULL_PRECISION_GRAPH = "model.onnx"
 _OUT_OF_MEMORY = ("bad_alloc", "failed to allocate memory", "out of memory")
-_OUTPUTS = ("logits", "cam", "distance")
+_REQUIRED = ("logits", "cam")
+_OPTIONAL = ("distance", "typewriting")
 
 
 class ClassifierError(Exception):
@@ -51,20 +52,28 @@ class OutOfMemory(ClassifierError):
     """There is not enough memory to load or to run the model."""
 
 
+class Oddity(NamedTuple):
+    """What in an answer may be odd, however sure it is: `dissent` says by how much a part of the image prefers another class
+    (in logits), `distance` how far it lies from what the model was made from, `typewriting` how much it looks typewritten (in
+    logits); None where the graph does not know.
+    """
+
+    dissent: float
+    distance: float | None = None
+    typewriting: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a model says of one image: `probabilities` in the order of the labels, and the winner's class activation map
-    (h x w, the share of each place in the logit before bias, not negative). `dissent` says by how much a part of the image
-    prefers another class (in logits), `distance` how far it lies from what the model was made from; None where the graph does
-    not know.
+    (h x w, the share of each place in the logit before bias, not negative).
     """
 
     predicted_class: str
     confidence: float
     probabilities: dict[str, float]
     cam: FloatArray
-    dissent: float
-    distance: float | None
+    oddity: Oddity
 
 
 class Classifier:
@@ -79,7 +88,7 @@ class Classifier:
         self.on_gpu = _runs_on_gpu(self._session)
         self._input_name = _check_graph(self._session, bundle.manifest)
         given = {output.name for output in self._session.get_outputs()}
-        self._outputs = [name for name in _OUTPUTS if name in given]
+        self._outputs = [*_REQUIRED, *(name for name in _OPTIONAL if name in given)]
 
     def classify(self, batch: Sequence[Pixels]) -> list[Verdict]:
         """Classify prepared images, each height x width x 3 as `spec` says. Raises `OutOfMemory`."""
@@ -88,9 +97,8 @@ class Classifier:
         with _noticing_memory():
             logits, cams, *rest = self._session.run(self._outputs, {self._input_name: np.stack(batch)})
         probabilities = softmax(logits / np.float32(self.bundle.manifest.temperature))
-        distances = rest[0].tolist() if rest else [None] * len(batch)
-        dissents = map(dissent, logits, cams)
-        return [self._read(*answer) for answer in zip(probabilities, cams, dissents, distances, strict=True)]
+        oddities = self._oddities(logits, cams, rest)
+        return [self._read(*answer) for answer in zip(probabilities, cams, oddities, strict=True)]
 
     def warm_up(self) -> None:
         """Run one blank image, so that the first real one does not pay for memory planning. Raises a `ClassifierError`."""
@@ -103,15 +111,21 @@ class Classifier:
         except Exception as error:  # whatever it is, this model cannot be run here
             raise ClassifierError(f"{ClassifierError.__doc__} {error}") from error
 
-    def _read(self, probabilities: FloatArray, cams: FloatArray, dissent: float, distance: float | None) -> Verdict:
+    def _oddities(self, logits: FloatArray, cams: FloatArray, rest: Sequence[FloatArray]) -> list[Oddity]:
+        """`rest` are the optional outputs that the graph gives, in their order."""
+        told = dict(zip(self._outputs[len(_REQUIRED) :], (column.tolist() for column in rest), strict=True))
+        unknown: list[Any] = [None] * len(logits)
+        columns = [told.get(name, unknown) for name in _OPTIONAL]
+        return [Oddity(*row) for row in zip(map(dissent, logits, cams), *columns, strict=True)]
+
+    def _read(self, probabilities: FloatArray, cams: FloatArray, oddity: Oddity) -> Verdict:
         winner = int(probabilities.argmax())
         return Verdict(
             predicted_class=self.labels[winner],
             confidence=float(probabilities[winner]),
             probabilities={label: float(p) for label, p in zip(self.labels, probabilities, strict=True)},
             cam=cams[winner],
-            dissent=dissent,
-            distance=distance,
+            oddity=oddity,
         )
 
 
@@ -183,8 +197,8 @@ def _check_graph(session: ort.InferenceSession, manifest: Manifest) -> str:
         and _agree(inputs[0].shape, ["n", manifest.input.height, manifest.input.width, 3])
         and _agree(outputs.get("logits", []), ["n", len(manifest.labels)])
         and _agree(outputs.get("cam", []), ["n", len(manifest.labels), "h", "w"])
-        and _agree(outputs.get("distance", ["n"]), ["n"])
-        and ("distance" in outputs or not _limits_distance(manifest))
+        and all(_agree(outputs.get(name, ["n"]), ["n"]) for name in _OPTIONAL)
+        and all(name in outputs for name in _limited(manifest))
     )
     if not fits:
         raise WrongGraph(
@@ -193,8 +207,9 @@ def _check_graph(session: ort.InferenceSession, manifest: Manifest) -> str:
     return str(inputs[0].name)
 
 
-def _limits_distance(manifest: Manifest) -> bool:
-    return manifest.envelope is not None and manifest.envelope.max_distance is not None
+def _limited(manifest: Manifest) -> list[str]:
+    """The optional outputs that the manifest sets a limit to."""
+    return [name for name in _OPTIONAL if getattr(manifest.envelope, f"max_{name}", None) is not None]
 
 
 def _agree(found: Sequence[int | str], wanted: Sequence[int | str]) -> bool:

@@ -5,7 +5,7 @@ wrong, of something that it never saw the like of.
 from enum import StrEnum
 
 from inference.bundle import Envelope, Manifest
-from inference.classifier import Verdict
+from inference.classifier import Oddity, Verdict
 from inference.look import Look, measure
 from inference.preprocess import Prepared
 
@@ -17,6 +17,7 @@ class ReviewReason(StrEnum):
     UNUSUAL_SHAPE = "unusual_shape"  # higher or longer than lines are: a page, a single letter
     CROWDED = "crowded"  # more goes on from top to bottom than in a line: several lines, a page, a picture
     UNFAMILIAR = "unfamiliar"  # the network finds it far from everything that it was trained on
+    TYPEWRITTEN = "typewritten"  # it looks like typewriting, which is neither handwriting nor what the model knows as print
     DIVIDED = "divided"  # a part of it speaks clearly for another class: half of it printed, half written
     LOW_CONFIDENCE = "low_confidence"  # the probability of the predicted class is below the review threshold
 
@@ -27,7 +28,7 @@ def review_reason(
     """Why a person should look at `page`; None if nobody needs to. `threshold` goes before the manifest's review threshold."""
     if manifest.envelope:
         strange = odd_look(measure(page), manifest.envelope)
-        strange = strange or odd_answer(verdict.dissent, verdict.distance, manifest.envelope)
+        strange = strange or odd_answer(verdict.oddity, manifest.envelope)
         if strange:
             return strange
     lowest = manifest.review_threshold if threshold is None else threshold
@@ -45,8 +46,15 @@ def odd_look(look: Look, envelope: Envelope) -> ReviewReason | None:
     return None
 
 
-def odd_answer(dissent: float, distance: float | None, envelope: Envelope) -> ReviewReason | None:
+def odd_answer(oddity: Oddity, envelope: Envelope) -> ReviewReason | None:
     """What in the model's answer does, however sure it is; None if nothing does."""
-    if distance is not None and envelope.max_distance is not None and distance > envelope.max_distance:
+    if _exceeds(oddity.distance, envelope.max_distance):
         return ReviewReason.UNFAMILIAR
-    return ReviewReason.DIVIDED if dissent > envelope.max_dissent else None
+    if _exceeds(oddity.typewriting, envelope.max_typewriting):
+        return ReviewReason.TYPEWRITTEN
+    return ReviewReason.DIVIDED if _exceeds(oddity.dissent, envelope.max_dissent) else None
+
+
+def _exceeds(value: float | None, limit: float | None) -> bool:
+    """False where the graph does not tell the value, or the envelope sets no limit."""
+    return value is not None and limit is not None and value > limit

@@ -19,6 +19,8 @@ OFL = "OFL-1.1"
 OLD_OFL = "OFL-1.0"
 APACHE = "Apache-2.0"
 GPL = "GPL-2.0 with font exception"
+GPL_3 = "GPL-3.0 with font exception"
+AGPL = "AGPL-3.0 with font exception"
 PUBLIC_DOMAIN = "public domain"
 
 
@@ -109,6 +111,41 @@ HANDWRITTEN = {
 }
 
 FONTS = PRINTED | HANDWRITTEN
+
+TYPEWRITTEN = {
+    "courier-prime": _from_npm("courier-prime", "Courier Prime", "Alan Dague-Greene"),
+    "cutive-mono": _from_npm("cutive-mono", "Cutive Mono", "Vernon Adams"),
+    "free-mono": _from_debian("freefont-ttf", "truetype/freefont/FreeMono.ttf", "FreeMono", "GNU FreeFont", GPL_3),
+    "free-mono-bold": _from_debian(
+        "freefont-ttf", "truetype/freefont/FreeMonoBold.ttf", "FreeMono Bold", "GNU FreeFont", GPL_3
+    ),
+    "gnu-typewriter": _from_debian(
+        "gnutypewriter", "truetype/gnutypewriter/GNUTypewriter.ttf", "GNUTypewriter", "Łukasz Komsta"
+    ),
+    "nimbus-mono": _from_debian(
+        "urw-base35", "opentype/urw-base35/NimbusMonoPS-Regular.otf", "Nimbus Mono PS", "(URW)++", AGPL
+    ),
+    "nimbus-mono-bold": _from_debian(
+        "urw-base35", "opentype/urw-base35/NimbusMonoPS-Bold.otf", "Nimbus Mono PS Bold", "(URW)++", AGPL
+    ),
+    "special-elite": _from_npm("special-elite", "Special Elite", "Astigmatic", APACHE),
+    "tlwg-typewriter": _from_debian(
+        "tlwg-typewriter-ttf", "truetype/tlwg/TlwgTypewriter.ttf", "TlwgTypewriter", "Theppitak Karoonboonyanan", GPL
+    ),
+    "tlwg-typist": _from_debian(
+        "tlwg-typist-ttf", "truetype/tlwg/TlwgTypist.ttf", "TlwgTypist", "Theppitak Karoonboonyanan", GPL
+    ),
+    "tlwg-typo": _from_debian("tlwg-typo-ttf", "truetype/tlwg/TlwgTypo.ttf", "TlwgTypo", "Theppitak Karoonboonyanan", GPL),
+    "typewriter-text": _from_debian("cmu", "truetype/cmu/cmuntt.ttf", "CMU Typewriter Text", "Andrey V. Panov"),
+    "typewriter-text-bold": _from_debian("cmu", "truetype/cmu/cmuntb.ttf", "CMU Typewriter Text Bold", "Andrey V. Panov"),
+}
+
+MODERN = {
+    "century": _from_debian("urw-base35", "opentype/urw-base35/C059-Roman.otf", "C059", "(URW)++", AGPL),
+    "palladio": _from_debian("urw-base35", "opentype/urw-base35/P052-Roman.otf", "P052", "(URW)++", AGPL),
+    "nimbus-roman": _from_debian("urw-base35", "opentype/urw-base35/NimbusRoman-Regular.otf", "Nimbus Roman", "(URW)++", AGPL),
+    "nimbus-sans": _from_debian("urw-base35", "opentype/urw-base35/NimbusSans-Regular.otf", "Nimbus Sans", "(URW)++", AGPL),
+}
 
 
 def check_installed(fonts: Iterable[Font]) -> None:

@@ -25,6 +25,7 @@ from training.manifest import FULL, QUANTIZED, write_manifest
 from training.metrics import accuracy
 from training.model import ServingModel
 from training.progress import Stage
+from training.typewriting import learn_typewriting
 
 _PROVING_IMAGES = 8
 
@@ -56,7 +57,8 @@ def assemble(
     notes: Mapping[str, Any],
     stage: Stage,
 ) -> Candidate:
-    """Write a bundle of `model`, which learns what is familiar, into `directory`; `cache` keeps features of the frozen trunk.
+    """Write a bundle of `model` into `directory`; `cache` keeps features of a frozen trunk. The model learns what is familiar,
+    and how typewriting looks.
 
     Raises a `GateError` if the full-precision graph is not the network.
     """
@@ -65,6 +67,7 @@ def assemble(
     images, looks = _look_at(known, config)
     advance = stage("what is familiar", len(known))
     model.familiar = fit_familiar(trained_features(model, known, config, cache=cache, advance=advance))
+    model.typewriting = learn_typewriting(model, known, config, stage=stage)
     export_graph(model, directory / FULL, config.input_spec)
     draft = _draft(data_set, config, directory)
     proofs = _prove(model, write_manifest(directory, draft), images)

@@ -49,6 +49,7 @@ _NOT_LEARNT = {
     "weights",
     "processes",
     "golden",
+    "typewritten",
     "target_error",
     "familiar_images",
     "calibration_images",
@@ -77,6 +78,9 @@ class TrainingConfig:
     data: Path
     labels: tuple[str, ...] = ("handwritten", "printed")
     weights: Annotated[Path | None, "safetensors file with ImageNet weights; by default torchvision's download"] = None
+    typewritten: Annotated[
+        Path | None, "data set of typewritten lines, and of others that were made alike, to tell them by"
+    ] = None
     height: Annotated[int, "input height in pixels", _PIXELS] = 256
     width: Annotated[int, "input width in pixels", _PIXELS] = 1024
     seed: Annotated[int, "seed of everything that is drawn", _NONE_OR_MORE] = 20261124
@@ -137,6 +141,7 @@ class TrainingConfig:
             "data": self.data.name,
             "weights": self.weights.name if self.weights else "torchvision",
             "golden": self.golden.name if self.golden else "validation",
+            "typewritten": self.typewritten.name if self.typewritten else "those of the data set",
         }
         return {name: str(value) for name, value in fields.items()}
 

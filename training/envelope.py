@@ -25,8 +25,9 @@ _SMALLEST_DEVIATION = 1e-6
 _TAIL = 0.001
 _ROOM = 1.25
 _ROOM_FOR_PALE_INK = 1.5
-_DISTANT_SHARE = 0.0025
-_DIVIDED_SHARE = 0.002
+_DISTANT_SHARE = 0.002
+_TYPEWRITTEN_SHARE = 0.002
+_DIVIDED_SHARE = 0.0015
 
 
 def fit_familiar(features: FloatArray, *, directions: int = _DIRECTIONS) -> Familiar:
@@ -52,19 +53,20 @@ def fit_envelope(looks: Sequence[Look], validation: Served) -> Envelope:
     With room of a quarter, and of a half for how pale their ink is, they flag hardly any.
     """
     rows = [(look.aspect_ratio, look.contrast, look.row_changes) for look in (*looks, *validation.looks)]
-    distances = validation.distances
+    dissents, distances, typewriting = zip(*validation.oddities, strict=True)
     aspects, contrasts, changes = np.array(rows).T
     return Envelope(
         min_aspect_ratio=float(np.quantile(aspects, _TAIL)) / _ROOM,
         max_aspect_ratio=float(np.quantile(aspects, 1 - _TAIL)) * _ROOM,
         min_contrast=float(np.quantile(contrasts, _TAIL)) / _ROOM_FOR_PALE_INK,
         max_row_changes=float(np.quantile(changes, 1 - _TAIL)) * _ROOM,
-        max_dissent=_with_room(validation.dissents, _DIVIDED_SHARE),
-        max_distance=None if distances is None else _with_room(distances, _DISTANT_SHARE),
+        max_dissent=_with_room(dissents, _DIVIDED_SHARE),
+        max_distance=None if None in distances else _with_room(distances, _DISTANT_SHARE),
+        max_typewriting=None if None in typewriting else _with_room(typewriting, _TYPEWRITTEN_SHARE),
     )
 
 
-def _with_room(values: FloatArray, share: float) -> float:
+def _with_room(values: Sequence[float], share: float) -> float:
     """What so small a share of the values exceeds, and a quarter more; `values` may be negative."""
     limit = float(np.quantile(values, 1 - share))
     return limit + abs(limit) * (_ROOM - 1)

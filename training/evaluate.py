@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.bundle import Manifest, load_bundle
-from inference.classifier import Classifier, Verdict
+from inference.classifier import Classifier, Oddity, Verdict
 from inference.look import Look, measure
 from inference.preprocess import Prepared
 from inference.review import odd_answer, odd_look
@@ -78,23 +78,19 @@ _classifier: Classifier
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a bundle says of n images: `probabilities` (n x classes), the pages' `looks`, `dissents` (n), and `distances` (n),
-    None if its graph gives none.
-    """
+    """What a bundle says of n images: `probabilities` (n x classes), how the pages look, and what is odd in the answers."""
 
     probabilities: FloatArray
     looks: Sequence[Look]
-    dissents: FloatArray
-    distances: FloatArray | None
+    oddities: Sequence[Oddity]
 
     def share_strange(self, manifest: Manifest) -> float:
         """The share of the images that the bundle finds strange, whatever it answers; 0 if it cannot tell."""
         envelope = manifest.envelope
         if envelope is None:
             return 0.0
-        distances = [None] * len(self.looks) if self.distances is None else self.distances.tolist()
-        said = zip(self.looks, self.dissents.tolist(), distances, strict=True)
-        strange = [odd_look(look, envelope) or odd_answer(dissent, distance, envelope) for look, dissent, distance in said]
+        said = zip(self.looks, self.oddities, strict=True)
+        strange = [odd_look(look, envelope) or odd_answer(oddity, envelope) for look, oddity in said]
         return sum(reason is not None for reason in strange) / len(strange)
 
 
@@ -116,12 +112,10 @@ def served_answers(directory: Path, samples: Sequence[Sample], *, processes: int
 
 def served(verdicts: Sequence[Verdict], looks: Sequence[Look]) -> Served:
     """The answers to n images, as columns."""
-    distances = [verdict.distance for verdict in verdicts if verdict.distance is not None]
     return Served(
         probabilities=np.array([list(verdict.probabilities.values()) for verdict in verdicts], dtype=np.float32),
         looks=looks,
-        dissents=np.array([verdict.dissent for verdict in verdicts], dtype=np.float32),
-        distances=np.array(distances, dtype=np.float32) if distances else None,
+        oddities=[verdict.oddity for verdict in verdicts],
     )
 
 

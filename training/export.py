@@ -1,7 +1,7 @@
 """Write the network as ONNX graphs: full precision, and 8-bit integers for processors.
 
-Both take uint8 pixels (n x height x width x 3) and give `logits`, `cam` and, where the model knows what is familiar,
-`distance`; both hold their weights inside.
+Both take uint8 pixels (n x height x width x 3) and give `logits`, `cam` and, where the model knows what is familiar and how
+typewriting looks, `distance` and `typewriting`; both hold their weights inside.
 """
 
 import tempfile
@@ -27,6 +27,7 @@ FloatArray = npt.NDArray[np.float32]
 INPUT = "pixels"
 OUTPUTS = ["logits", "cam"]
 DISTANCE = "distance"
+TYPEWRITING = "typewriting"
 BIAS = "bias"
 _OPSET = 18
 _QUANTISED_OPERATORS = ["Conv", "Add", "Clip"]
@@ -37,7 +38,8 @@ def export_graph(model: ServingModel, path: Path, spec: InputSpec) -> None:
     example = torch.zeros(1, spec.height, spec.width, 3, dtype=torch.uint8)
     # channels last is how the trunk runs fastest in torch; in the graph it would become needless transpositions.
     model = model.cpu().to(memory_format=torch.contiguous_format)
-    outputs = OUTPUTS if model.familiar is None else [*OUTPUTS, DISTANCE]
+    known = [name for name, knows in ((DISTANCE, model.familiar), (TYPEWRITING, model.typewriting)) if knows is not None]
+    outputs = [*OUTPUTS, *known]
     dynamic = {name: {0: "n"} for name in (INPUT, *outputs)}
     with warnings.catch_warnings():
         # The tracing exporter is deprecated for one that needs a further package, and traces this network just as well.

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -55,20 +56,26 @@ def pooled_features(
 
 
 def compute_features(
-    model: ServingModel, samples: Sequence[Sample], config: TrainingConfig, *, view: int | None = None, advance: Advance
+    model: ServingModel,
+    samples: Sequence[Sample],
+    config: TrainingConfig,
+    *,
+    view: int | None = None,
+    of: Literal["pooled", "impressions"] = "pooled",
+    advance: Advance,
 ) -> FloatArray:
-    """The same for any trunk, without a cache."""
+    """The same for any trunk, without a cache, or its `ServingModel.impressions` (n x 3632)."""
     if view is None:
         images = PreparedImages(samples, config)
     else:
         images = AugmentedImages(samples, config, view=view, crop_width=config.width)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = model.to(device).to(memory_format=torch.channels_last)
-    batches = []
+    batches, see = [], getattr(model, of)
     half = torch.autocast(device.type, _HALVES[config.precision], enabled=config.precision != "no")
     with torch.inference_mode(), half:
         for pixels, _ in DataLoader(images, BATCH_OF_WIDE_IMAGES, num_workers=config.processes):
-            batches.append(model.feature_map(pixels.to(device)).float().mean(dim=(2, 3)).cpu().numpy())
+            batches.append(see(pixels.to(device)).cpu().numpy())
             advance(len(pixels))
     return np.concatenate(batches)
 

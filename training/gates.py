@@ -43,7 +43,7 @@ def check_cam(model: ServingModel, bundle: Bundle, images: Sequence[Pixels]) -> 
     from captum.attr import LayerGradCam  # slow to import
 
     model = model.cpu().float()
-    judge = LayerGradCam(lambda pixels: model(pixels)[0], model.trunk)
+    judge = LayerGradCam(lambda pixels: model(pixels)[0], model.trunk[-1])
     verdicts = Classifier(bundle, device="cpu").classify(images)
     differences = []
     for image, verdict in zip(images, verdicts, strict=True):

@@ -5,6 +5,7 @@ The network ends in global average pooling and one linear layer. For such a netw
 """
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import cast
@@ -22,6 +23,7 @@ _MEAN = (0.485, 0.456, 0.406)
 _STANDARD_DEVIATION = (0.229, 0.224, 0.225)
 _WHITE = 255.0
 _SHORTEST = 1e-6
+_SEEN_AFTER = (3, 6, 10, 13, 17, 18)  # blocks of the trunk, the last of them its end
 
 
 def load_imagenet_network(weights: Path | None) -> MobileNetV2:
@@ -82,11 +84,29 @@ class Familiar(nn.Module):
         return unexplained.clamp_min(0).sqrt()
 
 
+class Typewriting(nn.Module):
+    """How much an image looks typewritten, from the impressions (n x d) that the trunk has of it."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        """`weight` has d elements, `bias` one."""
+        super().__init__()
+        self.register_buffer("weight", weight)
+        self.register_buffer("bias", bias)
+
+    def forward(self, impressions: Tensor) -> Tensor:
+        """In logits (n): positive where typewriting is likelier than not."""
+        return impressions @ self.weight + self.bias
+
+
 class ServingModel(nn.Module):
     """The network with its input and output as bundles have them. BatchNorm stays in evaluation mode."""
 
     mean: Tensor
     familiar: Familiar | None
+    typewriting: Typewriting | None
 
     def __init__(self, network: MobileNetV2, classes: int) -> None:
         """Takes the trunk of `network`, copied; the head starts at zero."""
@@ -98,6 +118,7 @@ class ServingModel(nn.Module):
         self.bias = nn.Parameter(torch.zeros(classes))
         nn.init.zeros_(self.head.weight)
         self.familiar = None
+        self.typewriting = None
         self.eval()
 
     def set_head(self, weight: Tensor, bias: Tensor) -> None:
@@ -110,6 +131,22 @@ class ServingModel(nn.Module):
         """uint8 pixels, n x height x width x 3, RGB, to the last feature map, n x 1280 x h x w."""
         return cast(Tensor, self.trunk(self.centred(pixels)))
 
+    def pooled(self, pixels: Tensor) -> Tensor:
+        """The spatial means of the last feature map (n x 1280)."""
+        return self.feature_map(pixels).float().mean(dim=(2, 3))
+
+    def impressions(self, pixels: Tensor) -> Tensor:
+        """What the trunk sees after some of its blocks: the spatial means and deviations of the feature maps (n x 3632)."""
+        return _impressions(self._feature_maps(pixels))
+
+    def _feature_maps(self, pixels: Tensor) -> list[Tensor]:
+        features, seen = self.centred(pixels), []
+        for number, block in enumerate(self.trunk):
+            features = block(features)
+            if number in _SEEN_AFTER:
+                seen.append(features)
+        return seen
+
     def centred(self, pixels: Tensor) -> Tensor:
         """uint8 pixels, n x height x width x 3, to what the trunk takes: n x 3 x height x width, around the mean colour."""
         return pixels.permute(0, 3, 1, 2).float() - self.mean
@@ -119,17 +156,30 @@ class ServingModel(nn.Module):
         return cast(Tensor, self.head(feature_map).mean(dim=(2, 3)) + self.bias)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        """`logits` (n x classes) and `cam` (n x classes x h x w), the share of each place in the logit, not negative; and
-        `distance` (n), where it is known what is familiar.
+        """`logits` (n x classes) and `cam` (n x classes x h x w), the share of each place in the logit, not negative; then
+        `distance` (n), where it is known what is familiar, and `typewriting` (n), where it is known how that looks.
         """
-        features = self.feature_map(pixels)
+        maps = self._feature_maps(pixels)
+        features = maps[-1]
         contributions = self.head(features)
         logits = contributions.mean(dim=(2, 3)) + self.bias
         places = contributions.shape[2] * contributions.shape[3]
         cam = torch.relu(contributions) / places
-        if self.familiar is None:
-            return logits, cam
-        return logits, cam, self.familiar(features.mean(dim=(2, 3)))
+        told = [logits, cam]
+        if self.familiar is not None:
+            told.append(self.familiar(features.mean(dim=(2, 3))))
+        if self.typewriting is not None:
+            told.append(self.typewriting(_impressions(maps)))
+        return tuple(told)
+
+
+def _impressions(maps: Sequence[Tensor]) -> Tensor:
+    """Deviations are written out: onnxruntime, which quantises the graph, has no operator for them."""
+    seen = []
+    for features in (each.float() for each in maps):
+        mean = features.mean(dim=(2, 3))
+        seen += [mean, (features.square().mean(dim=(2, 3)) - mean.square()).clamp_min(0).sqrt()]
+    return torch.cat(seen, dim=1)
 
 
 def _fold_scale(convolution: nn.Conv2d) -> None:

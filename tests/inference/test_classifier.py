@@ -90,12 +90,12 @@ def test_the_temperature_divides_the_logits(bundle: Bundle) -> None:
 def test_a_graph_that_tells_distances_gives_each_image_its_own(tmp_path: Path) -> None:
     classifier = Classifier(load_bundle(write_tiny_bundle(tmp_path, distance=True)))
     verdicts = classifier.classify([page(level) for level in (0, 51, 255)])
-    assert [verdict.distance for verdict in verdicts] == pytest.approx([0, 0.2, 1], abs=1e-5)
+    assert [verdict.oddity.distance for verdict in verdicts] == pytest.approx([0, 0.2, 1], abs=1e-5)
     assert [verdict.predicted_class for verdict in verdicts] == ["handwritten", "handwritten", "printed"]
 
 
-def test_a_graph_that_tells_no_distance_serves_without(tiny_classifier: Classifier) -> None:
-    assert tiny_classifier.classify([page(DARK)])[0].distance is None
+def test_a_graph_that_tells_neither_distance_nor_typewriting_serves_without(tiny_classifier: Classifier) -> None:
+    assert tiny_classifier.classify([page(DARK)])[0].oddity[1:] == (None, None)
 
 
 def test_a_limit_on_distances_that_the_graph_does_not_tell_is_refused(bundle: Bundle, tmp_path: Path) -> None:

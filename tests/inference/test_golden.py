@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from inference.bundle import file_sha256, load_bundle
-from inference.classifier import Classifier, Verdict
+from inference.classifier import Classifier, Oddity, Verdict
 from inference.errors import BundleInvalid
 from inference.golden import TOLERANCE, GoldenMismatch, check_golden
 from tests.pictures import DARK, encoded, picture, png
@@ -63,7 +63,7 @@ def test_a_probability_may_be_off_by_no_more_than_the_tolerance(folder: Path, of
 def test_an_answer_that_is_no_number_is_a_mismatch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     classifier = Classifier(load_bundle(add_golden(folder)), device="cpu")
     probabilities = dict.fromkeys(classifier.labels, float("nan"))
-    nothing = Verdict("handwritten", float("nan"), probabilities, np.zeros((1, 1), dtype=np.float32), 0.0, None)
+    nothing = Verdict("handwritten", float("nan"), probabilities, np.zeros((1, 1), dtype=np.float32), Oddity(0.0))
     monkeypatch.setattr(Classifier, "classify", lambda *_: [nothing])
     with pytest.raises(GoldenMismatch):
         check_golden(classifier)

@@ -5,22 +5,31 @@ import numpy as np
 import pytest
 
 from inference.bundle import Envelope, InputSpec, Manifest
-from inference.classifier import Verdict
+from inference.classifier import Oddity, Verdict
 from inference.look import Look
 from inference.preprocess import Prepared
 from inference.review import ReviewReason, odd_answer, odd_look, review_reason
 
 ENVELOPE = Envelope(
-    min_aspect_ratio=1.2, max_aspect_ratio=30, min_contrast=40, max_row_changes=0.1, max_dissent=4.0, max_distance=2.0
+    min_aspect_ratio=1.2,
+    max_aspect_ratio=30,
+    min_contrast=40,
+    max_row_changes=0.1,
+    max_dissent=4.0,
+    max_distance=2.0,
+    max_typewriting=1.0,
 )
 LINE = Look(aspect_ratio=8, contrast=150, row_changes=0.05)
 THRESHOLD = 0.9
 
 
-def verdict(confidence: float = 0.99, *, dissent: float = -3.0, distance: float | None = 1.0) -> Verdict:
+USUAL = Oddity(dissent=-3.0, distance=1.0, typewriting=-5.0)
+
+
+def verdict(confidence: float = 0.99, oddity: Oddity = USUAL) -> Verdict:
     probabilities = {"handwritten": confidence, "printed": 1 - confidence}
     cam = np.zeros((8, 32), dtype=np.float32)
-    return Verdict("handwritten", confidence, probabilities, cam, dissent, distance)
+    return Verdict("handwritten", confidence, probabilities, cam, oddity)
 
 
 def manifest(envelope: Envelope | None = ENVELOPE) -> Manifest:
@@ -68,25 +77,32 @@ def test_a_page_that_looks_unlike_a_line_is_odd(look: dict[str, float], reason: 
         ({"distance": None}, None),
         ({"dissent": 4.0, "distance": 2.0}, None),
         ({"distance": 2.1}, ReviewReason.UNFAMILIAR),
+        ({"typewriting": 1.0}, None),
+        ({"typewriting": 1.1}, ReviewReason.TYPEWRITTEN),
+        ({"typewriting": None}, None),
+        ({"typewriting": 1.1, "distance": 2.1}, ReviewReason.UNFAMILIAR),
+        ({"typewriting": 1.1, "dissent": 4.1}, ReviewReason.TYPEWRITTEN),
         ({"dissent": 4.1}, ReviewReason.DIVIDED),
         ({"dissent": 4.1, "distance": None}, ReviewReason.DIVIDED),
         ({"dissent": 9.0, "distance": 9.0}, ReviewReason.UNFAMILIAR),
     ],
 )
 def test_an_image_that_is_far_or_divided_is_odd(answer: dict[str, Any], reason: ReviewReason | None) -> None:
-    answered = verdict(**answer)
-    assert odd_answer(answered.dissent, answered.distance, ENVELOPE) == reason
+    assert odd_answer(USUAL._replace(**answer), ENVELOPE) == reason
 
 
-def test_without_a_limit_no_distance_is_too_far() -> None:
-    assert odd_answer(0.0, 1e9, ENVELOPE.model_copy(update={"max_distance": None})) is None
+@pytest.mark.parametrize("name", ["distance", "typewriting"])
+def test_without_a_limit_nothing_is_too_much(name: str) -> None:
+    envelope = ENVELOPE.model_copy(update={f"max_{name}": None})
+    assert odd_answer(USUAL._replace(**{name: 1e9}), envelope) is None
 
 
 def test_a_strange_page_needs_review_however_sure_the_model_is() -> None:
     assert review_reason(page(level=30), verdict(1.0), manifest()) == "blank"
     assert review_reason(page(width=80), verdict(1.0), manifest()) == "unusual_shape"
-    assert review_reason(page(), verdict(1.0, distance=3.0), manifest()) == "unfamiliar"
-    assert review_reason(page(), verdict(1.0, dissent=5.0), manifest()) == "divided"
+    assert review_reason(page(), verdict(1.0, USUAL._replace(distance=3.0)), manifest()) == "unfamiliar"
+    assert review_reason(page(), verdict(1.0, USUAL._replace(typewriting=2.0)), manifest()) == "typewritten"
+    assert review_reason(page(), verdict(1.0, USUAL._replace(dissent=5.0)), manifest()) == "divided"
     assert review_reason(page(), verdict(1.0), manifest()) is None
 
 

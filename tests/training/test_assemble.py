@@ -67,7 +67,8 @@ def test_a_run_yields_a_bundle_that_serves(make_candidate: Assemble, data_set: D
     check_golden(classifier)
     (verdict,) = classifier.classify([prepared(data_set["test"][0].read(), manifest.input)])
     assert verdict.cam.shape == (1, 2)
-    assert verdict.distance is not None
+    assert verdict.oddity.distance is not None
+    assert verdict.oddity.typewriting is None  # nobody showed it any
 
 
 def test_the_bundle_says_what_it_was_made_from_and_how_it_did(make_candidate: Assemble, data_set: DataSet) -> None:

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +6,7 @@ import pytest
 import torch
 
 from inference.bundle import InputSpec
+from inference.classifier import Oddity
 from inference.look import Look
 from training.envelope import fit_envelope, fit_familiar
 from training.evaluate import Served
@@ -82,25 +82,29 @@ def looks(number: int = 2000) -> list[Look]:
     return [Look(*row) for row in rows]
 
 
-def answers(distances: np.ndarray | None = None) -> Served:
-    """What a graph says of a thousand validation lines."""
-    dissents = np.linspace(-10, 5, 1000)
-    return Served(probabilities=np.tile([0.9, 0.1], (1000, 1)), looks=looks(1000), dissents=dissents, distances=distances)
+def answers(*, dissents: tuple[float, float] = (-10, 5), distances: tuple[float, float] | None = None) -> Served:
+    """What a graph says of a thousand validation lines, spread evenly; it tells typewriting where it tells distances."""
+    spread = np.linspace(*dissents, 1000)
+    oddities = [Oddity(float(dissent)) for dissent in spread]
+    if distances is not None:
+        far, typed = np.linspace(*distances, 1000), np.linspace(-20, -2, 1000)
+        oddities = [Oddity(*map(float, row)) for row in zip(spread, far, typed, strict=True)]
+    return Served(probabilities=np.tile([0.9, 0.1], (1000, 1)), looks=looks(1000), oddities=oddities)
 
 
 def test_hardly_a_line_of_those_that_it_was_fitted_to_lies_outside() -> None:
-    envelope = fit_envelope(looks(), answers(np.linspace(0.5, 2, 1000)))
+    envelope = fit_envelope(looks(), answers(distances=(0.5, 2)))
     assert envelope.min_aspect_ratio == pytest.approx(3 / 1.25, rel=0.02)
     assert envelope.max_aspect_ratio == pytest.approx(15 * 1.25, rel=0.02)
     assert envelope.min_contrast == pytest.approx(60 / 1.5, rel=0.02)
     assert envelope.max_row_changes == pytest.approx(0.04 * 1.25, rel=0.02)
     assert envelope.max_distance == pytest.approx(2 * 1.25, rel=0.02)
     assert envelope.max_dissent == pytest.approx(5 * 1.25, rel=0.02)
+    assert envelope.max_typewriting == pytest.approx(-2 * 0.75, rel=0.03)
 
 
 def test_a_limit_below_zero_leaves_room_too() -> None:
-    sure = replace(answers(), dissents=np.linspace(-10, -4, 1000))
-    assert fit_envelope(looks(), sure).max_dissent == pytest.approx(-3, rel=0.02)
+    assert fit_envelope(looks(), answers(dissents=(-10, -4))).max_dissent == pytest.approx(-3, rel=0.02)
 
 
 def test_one_strange_line_does_not_open_the_envelope() -> None:
@@ -109,5 +113,7 @@ def test_one_strange_line_does_not_open_the_envelope() -> None:
     assert fit_envelope([*looks(), *strange], answers()).min_contrast > 35
 
 
-def test_a_graph_that_tells_no_distance_has_no_limit_to_it() -> None:
-    assert fit_envelope(looks(), answers()).max_distance is None
+def test_a_graph_that_tells_neither_distance_nor_typewriting_has_no_limit_to_them() -> None:
+    envelope = fit_envelope(looks(), answers())
+    assert envelope.max_distance is None
+    assert envelope.max_typewriting is None

@@ -1,15 +1,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from inference.classifier import Verdict
-from inference.look import Look
 from registry.starter import STARTER
 from training import evaluate
 from training.data import Sample, read_data_set
-from training.evaluate import Evaluation, served, served_answers, targets_of
+from training.evaluate import Evaluation, served_answers, targets_of
 
 
 def test_every_sample_gets_its_answer_in_order(make_data_set: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,7 +25,7 @@ def test_every_sample_gets_its_answer_in_order(make_data_set: Callable[..., Path
     assert ahead == [1, 2, 3, 1]  # the fourth image is read when the first three are done
     probabilities = answers.probabilities
     assert probabilities.shape == (4, 2)
-    assert answers.dissents.shape == (4,)
+    assert len(answers.oddities) == 4
     assert [look.aspect_ratio for look in answers.looks] == [4.0] * 4
     assert abs(probabilities.sum(axis=1) - 1).max() < 1e-5
     assert sum(done) == 4
@@ -51,10 +48,3 @@ def test_a_split_is_measured_by_source_and_century(evaluation: Evaluation) -> No
     assert metrics["accuracy"] == 21 / 24
     assert metrics["accuracy_by_source"] == {"example.org/a": {"images": 24, "accuracy": 21 / 24}}
     assert metrics["accuracy_by_century"] == {"18": {"images": 24, "accuracy": 21 / 24}}
-
-
-@pytest.mark.parametrize(("distance", "known"), [(None, None), (1.5, [1.5, 1.5])])
-def test_distances_are_known_where_the_graph_tells_them(distance: float | None, known: list[float] | None) -> None:
-    verdict = Verdict("printed", 0.9, {"printed": 0.9}, np.zeros((1, 2), dtype=np.float32), -1.0, distance)
-    distances = served([verdict, verdict], [Look(4, 100, 0.1)] * 2).distances
-    assert (distances if distances is None else distances.tolist()) == known

@@ -21,7 +21,7 @@ class Centred(nn.Module):
 
 
 def test_the_second_output_is_grad_cam(random_model: ServingModel) -> None:
-    judge = LayerGradCam(Centred(random_model), random_model.trunk)
+    judge = LayerGradCam(Centred(random_model), random_model.trunk[-1])
     _, cam = random_model(PIXELS)
     for target in (0, 1):
         expected = judge.attribute(PIXELS.float(), target=target, relu_attributions=True)
