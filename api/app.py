@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
@@ -14,6 +14,8 @@ from api import control, jobs, models, predict, predictions, results, system
 from api.deps import Services
 from api.documented import openapi_document
 from api.errors import install_error_handlers
+from api.identity import authorise
+from api.locality import OnlyThisMachineWithoutKeys
 from api.metrics import CountRequests
 from api.pace import PaceBodies
 from store.settings import Settings
@@ -35,7 +37,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         yield
         await run_in_threadpool(app.state.services.close)
 
-    app = FastAPI(title="Penpress", description=_DESCRIPTION, version=version("penpress"), lifespan=lifespan)
+    app = FastAPI(
+        title="Penpress",
+        description=_DESCRIPTION,
+        version=version("penpress"),
+        lifespan=lifespan,
+        dependencies=[Depends(authorise)],
+    )
     app.state.is_stopping = False
     for module in (predict, jobs, control, results, predictions, models, system):
         app.include_router(module.router)
@@ -45,6 +53,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(
         PaceBodies, min_bytes_per_second=chosen.min_body_bytes_per_second, grace_seconds=chosen.body_grace_seconds
     )
+    app.add_middleware(OnlyThisMachineWithoutKeys)
     app.add_middleware(CountRequests)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]  # FastAPI documents this as the way
     return app

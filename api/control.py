@@ -10,6 +10,7 @@ from sqlalchemy.exc import OperationalError
 from api.deps import ServicesDep
 from api.documented import problems
 from api.errors import InvalidRequest, JobFinished, NotFound
+from api.identity import CallerDep
 from api.jobs import found_job
 from api.schemas import JobView
 from store import jobs
@@ -27,10 +28,10 @@ _STOPPING: dict[int | str, dict[str, Any]] = {
     summary="Stop a job",
     responses=_STOPPING | problems(NotFound, InvalidRequest, JobFinished, OperationalError),
 )
-def cancel_job(job_id: UUID, services: ServicesDep, response: Response) -> JobView:
+def cancel_job(job_id: UUID, services: ServicesDep, caller: CallerDep, response: Response) -> JobView:
     """What was classified before stays. 200 when the job is cancelled, also if it was before; 202 while it is `cancelling`."""
     with services.database.transaction() as session:
-        found_job(session, job_id)
+        found_job(session, job_id, caller)
         job = jobs.request_cancel(session, job_id, reason="cancelled", detail="Its client cancelled it.")
     if job.state not in (JobState.CANCELLING, JobState.CANCELLED):
         raise JobFinished(f"The job is {job.state.value} and cannot be cancelled any more.")

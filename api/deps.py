@@ -10,7 +10,9 @@ from anyio import CapacityLimiter
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
+from api.keyring import Keyring
 from api.metrics import Metrics
+from api.rates import Rates
 from inference.images import ImageLimits
 from registry.catalog import Catalog
 from registry.current import CurrentModel
@@ -32,6 +34,8 @@ class Services:
 
     settings: Settings
     database: Database
+    keyring: Keyring
+    rates: Rates
     blobs: Blobs
     queue: Queue
     sender: LateSender
@@ -57,13 +61,15 @@ class Services:
             labels=PREDICTED_CLASSES,
         )
         models.start()
+        slots = settings.predict_concurrency or os.cpu_count() or 1
         database = Database.from_settings(
             settings, pool_size=_THREADPOOL_CONNECTIONS, patience_seconds=settings.database_seconds
         )
-        slots = settings.predict_concurrency or os.cpu_count() or 1
         return cls(
             settings=settings,
             database=database,
+            keyring=Keyring(database),
+            rates=Rates(),
             blobs=Blobs(settings.blobs),
             queue=queue,
             sender=LateSender(queue),

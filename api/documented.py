@@ -6,8 +6,16 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from sqlalchemy.exc import DBAPIError
 
-from api.errors import Problem, problem_of
+from api.access import Access, access_to
+from api.errors import KeyMissing, KeyRevoked, KeysRequired, KeyUnknown, Problem, UntrustedHost, problem_of
+from api.identity import scope_missing, too_many_requests
+from store.keys import Scope
 
+_ALWAYS_ANSWERED = "/livez"
+_KEY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A key, as `penpress keys create` shows it."},
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key, in another header."},
+}
 _SCHEMA = {"$ref": "#/components/schemas/Problem"}
 
 
@@ -41,6 +49,43 @@ def _answer(found: list[Problem]) -> dict[str, Any]:
     return {"description": found[0].title, "content": {"application/problem+json": content}}
 
 
+def _describe_access(document: dict[str, Any]) -> None:
+    """Say of every endpoint which key it needs, and how it refuses others."""
+    document["components"]["securitySchemes"] = _KEY_SCHEMES
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            access = access_to(method.upper(), path)
+            if access is not Access.OPEN:
+                operation["security"] = [{name: []} for name in _KEY_SCHEMES]
+            for status, answer in problems(*_refusals(path, access)).items():
+                _add_answer(operation["responses"], str(status), answer)
+
+
+def _refusals(path: str, access: Access | Scope) -> list[type[Exception] | Exception]:
+    """Of whom an endpoint does not answer."""
+    elsewhere: list[type[Exception] | Exception] = [] if path == _ALWAYS_ANSWERED else [KeysRequired, UntrustedHost]
+    if access is Access.OPEN:
+        return elsewhere
+    refusals = [*elsewhere, KeyMissing, KeyUnknown, KeyRevoked, too_many_requests(6000, 2)]
+    if isinstance(access, Scope):
+        refusals.append(scope_missing(access, frozenset(set(Scope) - {access})))
+    return refusals
+
+
+def _add_answer(responses: dict[str, Any], status: str, answer: dict[str, Any]) -> None:
+    """Another refusal with a status that may be there already, with examples of its own."""
+    there = responses.setdefault(status, answer)
+    if there is not answer:
+        old, new = (each["content"]["application/problem+json"] for each in (there, answer))
+        there["content"]["application/problem+json"] = {"schema": _SCHEMA, "examples": _examples(old) | _examples(new)}
+
+
+def _examples(content: dict[str, Any]) -> dict[str, Any]:
+    if "example" in content:
+        return {content["example"]["reason"]: {"value": content["example"]}}
+    return dict(content["examples"])
+
+
 def openapi_document(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document, made once."""
     if app.openapi_schema is None:
@@ -48,5 +93,6 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         schemas = document["components"]["schemas"]
         schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= schemas["Problem"].pop("$defs", {})
+        _describe_access(document)
         app.openapi_schema = document
     return app.openapi_schema

@@ -4,6 +4,7 @@ RequestRefused
   InvalidRequest  NotFound  NotAZip  NoFiles  NothingUploaded  UploadTooLarge  TooManyFiles  UnsupportedUpload
   UploadAborted  BodyTooSlow  DiskFull  NoGradcam  BadCursor  JobFinished  BadIdempotencyKey  IdempotencyKeyInUse
   IdempotencyKeyReused  NotReady
+  KeyMissing  KeyUnknown  KeyRevoked  ScopeMissing  KeysRequired  UntrustedHost  RateLimited
 """
 
 from collections.abc import Mapping
@@ -68,7 +69,6 @@ class RequestRefused(Exception):
 
     status = HTTPStatus.BAD_REQUEST
     reason = "bad_request"
-
     headers: Mapping[str, str] = {}
 
     def __init__(self, detail: str | None = None, *, headers: Mapping[str, str] | None = None, **members: Any) -> None:
@@ -201,6 +201,55 @@ class NotReady(RequestRefused):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     reason = "not_ready"
+
+
+class KeyMissing(RequestRefused):
+    """A key is needed: send it as Authorization: Bearer, or as X-API-Key."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    reason = "key_missing"
+    headers = {"WWW-Authenticate": 'Bearer realm="penpress"'}  # noqa: RUF012  # a Mapping, which nobody writes to
+
+
+class KeyUnknown(KeyMissing):
+    """The service knows no such key."""
+
+    reason = "key_unknown"
+    headers = {"WWW-Authenticate": 'Bearer realm="penpress", error="invalid_token"'}  # noqa: RUF012  # as above
+
+
+class KeyRevoked(KeyUnknown):
+    """The key was revoked."""
+
+    reason = "key_revoked"
+
+
+class ScopeMissing(RequestRefused):
+    """The key is not good for this; the detail names the scope that is needed."""
+
+    status = HTTPStatus.FORBIDDEN
+    reason = "scope_missing"
+
+
+class KeysRequired(RequestRefused):
+    """Without keys this service answers its own machine only; make the first key with: penpress keys create NAME."""
+
+    status = HTTPStatus.FORBIDDEN
+    reason = "keys_required"
+
+
+class UntrustedHost(RequestRefused):
+    """Without keys this service answers under loopback names only, and to no other site's page; see trusted_hosts."""
+
+    status = HTTPStatus.FORBIDDEN
+    reason = "untrusted_host"
+
+
+class RateLimited(RequestRefused):
+    """The key has sent as many requests as it may in a minute."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    reason = "rate_limited"
 
 
 class Answer(NamedTuple):

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from api import uploads
 from api.bodies import too_large, too_many_files
@@ -30,6 +31,7 @@ from api.errors import (
     UploadAborted,
 )
 from api.idempotency import Attempt, IdempotencyKeyDep, attempted
+from api.identity import Caller, CallerDep
 from api.room import disk_full
 from api.schemas import JobList, JobView
 from store import jobs
@@ -95,6 +97,7 @@ async def submit_job(
     request: Request,
     response: Response,
     services: ServicesDep,
+    caller: CallerDep,
     options: Annotated[JobOptions, Query()],
     cancel_after: CancelAfterDep,
     key: IdempotencyKeyDep,
@@ -104,11 +107,11 @@ async def submit_job(
     The answer 202 means durable: the files are synced and the rows committed. Poll the address in `Location`.
     """
     asked = {**options.model_dump(), "cancel_after": request.headers.get("cancel-after")}
-    async with attempted(request, services, client="anonymous", key=key, options=asked) as attempt:
+    async with attempted(request, services, client=caller.client, key=key, options=asked) as attempt:
         view = attempt.first
         if view is None:
             received = await uploads.receive_uploads(attempt.request, services, name=options.name)
-            view = await run_in_threadpool(_create_job, services, received, options, cancel_after, attempt)
+            view = await run_in_threadpool(_create_job, services, caller, received, options, cancel_after, attempt)
             services.sender.plan_job(view.id)
     attempt.mark(response)
     response.headers.update({"Location": f"/jobs/{view.id}", "Retry-After": _POLL_SECONDS})
@@ -117,6 +120,7 @@ async def submit_job(
 
 def _create_job(
     services: Services,
+    caller: Caller,
     received: list[NewUpload],
     options: JobOptions,
     cancel_after: datetime | timedelta | None,
@@ -126,6 +130,7 @@ def _create_job(
         with services.database.transaction() as session:
             job = jobs.create_job(
                 session,
+                owner_id=caller.owner_id,
                 name=uploads.clean_name(options.name or received[0].name),
                 uploads=received,
                 gradcam=options.gradcam,
@@ -149,9 +154,9 @@ class JobListQuery(BaseModel):
 
 
 @router.get("/jobs", summary="List jobs, the newest first", responses=problems(InvalidRequest, BadCursor, OperationalError))
-def list_jobs(session: SessionDep, query: Annotated[JobListQuery, Query()]) -> JobList:
+def list_jobs(session: SessionDep, caller: CallerDep, query: Annotated[JobListQuery, Query()]) -> JobList:
     """A page of jobs; pass `next_cursor` as `cursor` for the next."""
-    found = jobs.list_jobs(session, limit=query.limit + 1, before=_parse_cursor(query.cursor))
+    found = jobs.list_jobs(session, owner_id=caller.owner_id, limit=query.limit + 1, before=_parse_cursor(query.cursor))
     page = found[: query.limit]
     more = len(found) > query.limit
     return JobList(jobs=[JobView.of(job) for job in page], next_cursor=str(page[-1].id) if more else None)
@@ -165,17 +170,17 @@ def _parse_cursor(cursor: str | None) -> UUID | None:
 
 
 @router.get("/jobs/{job_id}", summary="How far a job is", responses=problems(NotFound, InvalidRequest, OperationalError))
-def get_job(job_id: UUID, session: SessionDep, response: Response) -> JobView:
+def get_job(job_id: UUID, session: SessionDep, caller: CallerDep, response: Response) -> JobView:
     """State, counts, progress and rate; while the job goes on, `Retry-After` says when to ask again."""
-    view = JobView.of(found_job(session, job_id))
+    view = JobView.of(found_job(session, job_id, caller))
     if not view.is_finished:
         response.headers["Retry-After"] = _POLL_SECONDS
     return view
 
 
-def found_job(session: SessionDep, job_id: UUID) -> Job:
-    """The job of that id. Raises `NotFound`."""
-    job = jobs.get_job(session, job_id)
+def found_job(session: Session, job_id: UUID, caller: Caller) -> Job:
+    """The job of that id. Raises `NotFound`, for somebody else's too."""
+    job = jobs.get_job(session, job_id, owner_id=caller.owner_id)
     if job is None:
         raise NotFound(f"There is no job {job_id}.")
     return job

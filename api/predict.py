@@ -17,6 +17,7 @@ from api.bodies import FORM_OVERHEAD_BYTES, FORM_TYPE, BodyLimit, media_type, re
 from api.deps import Services, ServicesDep
 from api.documented import family, problems
 from api.errors import BodyTooSlow, InvalidRequest, NoFiles, UploadAborted
+from api.identity import Caller, CallerDep
 from api.room import disk_full
 from api.schemas import PredictAnswer
 from api.uploads import check_room, clean_name, discard
@@ -74,14 +75,14 @@ _BODY: dict[str, Any] = {
         OperationalError,
     ),
 )
-async def predict(request: Request, services: ServicesDep) -> PredictAnswer:
+async def predict(request: Request, services: ServicesDep, caller: CallerDep) -> PredictAnswer:
     """Of a document with several pages the first one is answered; send documents to `/jobs` for all of them."""
     model = services.models.get()
     form = await _read_form(request, services)
     try:
         file = _the_file(form, services.settings.max_predict_bytes)
         # Who waits for a slot holds no thread, nor the image in memory; the slot is free again before the row is written.
-        work = await run_sync(_classify, services, model, file, limiter=services.predict_slots)
+        work = await run_sync(_classify, services, caller, model, file, limiter=services.predict_slots)
     finally:
         await form.close()
     return await run_sync(_finish, services, work)
@@ -119,11 +120,19 @@ class _Classified:
     stored: Future[None]
 
 
-def _classify(services: Services, model: LoadedModel, file: UploadFile) -> _Classified:
+def _classify(services: Services, caller: Caller, model: LoadedModel, file: UploadFile) -> _Classified:
     """The verdict on the first page, and how many there are; the disk syncs the image while the model runs."""
     data = file.file.read()
     name = clean_name(file.filename or "unnamed")
-    upload = Upload(id=new_id(), position=0, name=name, is_archive=False, blob_key=new_key(), size_bytes=len(data))
+    upload = Upload(
+        id=new_id(),
+        owner_id=caller.owner_id,
+        position=0,
+        name=name,
+        is_archive=False,
+        blob_key=new_key(),
+        size_bytes=len(data),
+    )
     spec = model.classifier.spec
     with open_document(data, services.limits) as document:
         page = Prepared.of(document.page(1, at_least=(spec.width, spec.height)), spec)

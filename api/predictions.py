@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from api.deps import Services, ServicesDep, SessionDep
 from api.documented import family, problems
 from api.errors import InvalidRequest, NoGradcam, NotFound
+from api.identity import Caller, CallerDep
 from api.schemas import PredictionView
 from inference import cam
 from inference.cam import PackedCamError
@@ -45,9 +46,9 @@ def _image_response(media_type: str) -> dict[int | str, dict[str, Any]]:
 @router.get(
     "/predictions/{prediction_id}", summary="One prediction", responses=problems(NotFound, InvalidRequest, OperationalError)
 )
-def get_prediction(prediction_id: UUID, session: SessionDep) -> PredictionView:
+def get_prediction(prediction_id: UUID, session: SessionDep, caller: CallerDep) -> PredictionView:
     """A page's answer, as it was written."""
-    return PredictionView.of(_found(session, prediction_id)[0])
+    return PredictionView.of(_found(session, prediction_id, caller)[0])
 
 
 @router.get(
@@ -56,13 +57,13 @@ def get_prediction(prediction_id: UUID, session: SessionDep) -> PredictionView:
     response_class=Response,
     responses=_image_response("image/jpeg") | problems(*_PAGE_ERRORS),
 )
-async def get_image(prediction_id: UUID, services: ServicesDep) -> Response:
+async def get_image(prediction_id: UUID, services: ServicesDep, caller: CallerDep) -> Response:
     """The page upright, as JPEG, its longer side at most 2,000 pixels."""
-    return await run_sync(_draw_page, services, prediction_id, limiter=services.image_slots)
+    return await run_sync(_draw_page, services, prediction_id, caller, limiter=services.image_slots)
 
 
-def _draw_page(services: Services, prediction_id: UUID) -> Response:
-    _, image = _read_page(services, prediction_id)
+def _draw_page(services: Services, prediction_id: UUID, caller: Caller) -> Response:
+    _, image = _read_page(services, prediction_id, caller)
     return _encoded(image, "JPEG", "image/jpeg")
 
 
@@ -72,28 +73,30 @@ def _draw_page(services: Services, prediction_id: UUID) -> Response:
     response_class=Response,
     responses=_image_response("image/png") | problems(*_PAGE_ERRORS, NoGradcam, PackedCamError),
 )
-async def get_gradcam(prediction_id: UUID, services: ServicesDep) -> Response:
+async def get_gradcam(prediction_id: UUID, services: ServicesDep, caller: CallerDep) -> Response:
     """Bright is what spoke for the predicted class. There is one where the job kept it: by default where review is needed."""
-    return await run_sync(_draw_gradcam, services, prediction_id, limiter=services.image_slots)
+    return await run_sync(_draw_gradcam, services, prediction_id, caller, limiter=services.image_slots)
 
 
-def _draw_gradcam(services: Services, prediction_id: UUID) -> Response:
-    prediction, image = _read_page(services, prediction_id, with_cam=True)
+def _draw_gradcam(services: Services, prediction_id: UUID, caller: Caller) -> Response:
+    prediction, image = _read_page(services, prediction_id, caller, with_cam=True)
     assert prediction.cam is not None  # _read_page refuses otherwise
     return _encoded(cam.overlay(image, cam.unpack(prediction.cam)), "PNG", "image/png")
 
 
-def _found(session: Session, prediction_id: UUID) -> tuple[Prediction, Upload]:
-    found = predictions.get_prediction(session, prediction_id)
+def _found(session: Session, prediction_id: UUID, caller: Caller) -> tuple[Prediction, Upload]:
+    found = predictions.get_prediction(session, prediction_id, owner_id=caller.owner_id)
     if found is None:
         raise NotFound(f"There is no prediction {prediction_id}.")
     return found
 
 
-def _read_page(services: Services, prediction_id: UUID, *, with_cam: bool = False) -> tuple[Prediction, Image.Image]:
+def _read_page(
+    services: Services, prediction_id: UUID, caller: Caller, *, with_cam: bool = False
+) -> tuple[Prediction, Image.Image]:
     """Read the row, then let the connection go: decoding takes long."""
     with services.database.transaction() as session:
-        prediction, upload = _found(session, prediction_id)
+        prediction, upload = _found(session, prediction_id, caller)
     if with_cam and prediction.cam is None:
         raise NoGradcam
     sources = services.sources()

@@ -16,6 +16,7 @@ from api.accept import Format, negotiate
 from api.deps import Services, ServicesDep
 from api.documented import problems
 from api.errors import BadCursor, InvalidRequest, NotFound
+from api.identity import CallerDep
 from api.jobs import found_job
 from api.results_format import csv_header, csv_lines, ndjson_lines, prediction_csv_row
 from api.schemas import PredictedClass, PredictionView, ResultPage, prediction_fields
@@ -80,6 +81,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 def get_results(
     job_id: UUID,
     services: ServicesDep,
+    caller: CallerDep,
     response: Response,
     query: Annotated[ResultQuery, Query()],
     accept: Annotated[str, Header()] = "*/*",
@@ -93,7 +95,7 @@ def get_results(
     form = query.format or negotiate(accept)
     response.headers["Vary"] = "Accept"
     with services.database.transaction() as session:
-        job = found_job(session, job_id)
+        job = found_job(session, job_id, caller)
         if form == "json":
             return _page(session, job, query)
     pieces = _stream(services, job, query.filters, form)

@@ -23,6 +23,7 @@ router = APIRouter(tags=["system"])
 
 _PACKAGES = ("fastapi", "celery", "onnxruntime", "pillow", "pypdfium2", "sqlalchemy")
 _UNITS = {
+    "_per_minute": "requests per minute",
     "_per_second": "bytes per second",
     "_seconds": "seconds",
     "_bytes": "bytes",

@@ -35,7 +35,7 @@ def create_job(
     cancel_after: datetime | timedelta | None = None,
     retention_seconds: int | None = None,
 ) -> Job:
-    """A queued job over `uploads`, in their order. `cancel_after` is a time, or how long from now."""
+    """A queued job of `owner_id` over `uploads`, in their order. `cancel_after` is a time, or how long from now."""
     deadline = func.now() + cancel_after if isinstance(cancel_after, timedelta) else cancel_after
     job = Job(
         id=new_id(),
@@ -53,14 +53,17 @@ def create_job(
     return job
 
 
-def get_job(session: Session, job_id: uuid.UUID) -> Job | None:
-    """The job of that id."""
-    return session.get(Job, job_id)
+def get_job(session: Session, job_id: uuid.UUID, *, owner_id: uuid.UUID | None) -> Job | None:
+    """The job of that id, if it is `owner_id`'s; None sees everybody's."""
+    job = session.get(Job, job_id)
+    return job if job is not None and owner_id in (None, job.owner_id) else None
 
 
-def list_jobs(session: Session, *, limit: int, before: uuid.UUID | None = None) -> Sequence[Job]:
-    """The newest jobs first; ids sort by creation, so `before` continues where a page ended."""
+def list_jobs(session: Session, *, owner_id: uuid.UUID | None, limit: int, before: uuid.UUID | None = None) -> Sequence[Job]:
+    """The newest jobs of `owner_id` (None: of everybody) first; ids sort by creation: `before` goes on where a page ended."""
     query = select(Job).order_by(Job.id.desc()).limit(limit)
+    if owner_id is not None:
+        query = query.where(Job.owner_id == owner_id)
     if before:
         query = query.where(Job.id < before)
     return session.scalars(query).all()

@@ -14,7 +14,7 @@ from store.models import Base, GradcamPolicy, ItemStatus, Job, Prediction, Uploa
 # As tables, not as mapped classes: SQLAlchemy's unit of work costs a millisecond a row that is never read back.
 _PREDICTIONS = Base.metadata.tables[Prediction.__tablename__]
 _UPLOADS = Base.metadata.tables[Upload.__tablename__]
-_IMAGE_COLUMNS = ("id", "position", "name", "is_archive", "blob_key", "size_bytes")
+_IMAGE_COLUMNS = ("id", "owner_id", "position", "name", "is_archive", "blob_key", "size_bytes")
 _DETAIL_CHARACTERS = 1000
 
 
@@ -150,9 +150,13 @@ class Filters:
     needs_review: bool | None = None
 
 
-def get_prediction(session: Session, prediction_id: uuid.UUID) -> tuple[Prediction, Upload] | None:
-    """A prediction with the upload that it was made from."""
+def get_prediction(
+    session: Session, prediction_id: uuid.UUID, *, owner_id: uuid.UUID | None
+) -> tuple[Prediction, Upload] | None:
+    """A prediction with the upload that it was made from, if that is `owner_id`'s; None sees everybody's."""
     query = select(Prediction, Upload).join(Upload, Upload.id == Prediction.upload_id).where(Prediction.id == prediction_id)
+    if owner_id is not None:
+        query = query.where(Upload.owner_id == owner_id)
     row = session.execute(query.options(undefer(Prediction.cam))).one_or_none()
     return (row[0], row[1]) if row else None
 

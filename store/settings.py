@@ -35,6 +35,9 @@ class Settings(BaseSettings):
         0.5, ge=0, description="How long, after SIGTERM, the API says on `/readyz` that it stops before it does."
     )
     shutdown_seconds: float = Field(5, gt=0, description="How long the API, when it stops, lets requests in flight finish.")
+    trusted_hosts: str | None = Field(
+        None, description="Host names, separated by commas, besides localhost under which a service without keys answers."
+    )
 
     worker_processes: int | None = Field(None, ge=1, description="Processes of one worker; unset: one per core.")
     worker_threads: int = Field(1, ge=1, description="onnxruntime threads in each worker process.")
@@ -71,6 +74,7 @@ class Settings(BaseSettings):
     max_item_pixels: int = Field(100_000_000, ge=1, description="Pixels of one page.")
     max_pages: int = Field(500, ge=1, description="Pages of one TIFF or PDF.")
     max_form_files: int = Field(500, ge=1, le=1000, description="Files in one multipart form; a zip may hold more.")
+    max_requests_per_minute: int = Field(6000, ge=1, description="Requests of one key in a minute, unless the key says.")
     max_items: int = Field(200_000, ge=1, description="Items of one job.")
     min_free_bytes: int = Field(
         512 * 1024**2, ge=0, description="Bytes that uploads leave free on the disk; where they would not, they are refused."

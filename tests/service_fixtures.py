@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from api.app import create_app
@@ -18,9 +19,14 @@ from worker.plan import plan_job
 from worker.runtime import Runtime
 
 
+def local_client(app: FastAPI, **options: Any) -> TestClient:
+    """A client on this machine, the only one that a service without keys answers."""
+    return TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 50000), **options)
+
+
 @pytest.fixture
 def client(settings: Settings, database: Database) -> Iterator[TestClient]:
-    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+    with local_client(create_app(settings), raise_server_exceptions=False) as client:
         wait_for_model(client)
         yield client
 

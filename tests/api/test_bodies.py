@@ -13,7 +13,7 @@ from store.blobs import Blobs, BlobsUnavailable
 from store.database import Database
 from store.settings import Settings
 from tests.pictures import png, zip_of
-from tests.service_fixtures import wait_for_model
+from tests.service_fixtures import local_client, wait_for_model
 
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 ZIP = {"Content-Type": "application/zip"}
@@ -27,7 +27,7 @@ def small(settings: Settings, database: Database) -> Iterator[TestClient]:
     """A service that takes 100 kB at most."""
     limits = {"max_upload_bytes": 100_000, "max_predict_bytes": 100_000}
     app = create_app(settings.model_copy(update=limits))
-    with TestClient(app, raise_server_exceptions=False) as client:
+    with local_client(app, raise_server_exceptions=False) as client:
         wait_for_model(client)
         yield client
 
@@ -43,8 +43,10 @@ async def post(app: FastAPI, path: str, headers: dict[str, str], body: AsyncIter
     async def send(message: Any) -> None:
         sent.append(message)
 
-    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    raw = [(name.lower().encode(), value.encode()) for name, value in ({"Host": "127.0.0.1"} | headers).items()]
+    here = {"client": ("127.0.0.1", 50000), "server": ("127.0.0.1", 80)}
     scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"", "headers": raw}
+    scope |= here
     await app(scope, lambda: anext(body), send)
     return sent
 

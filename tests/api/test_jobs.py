@@ -10,6 +10,7 @@ from api.app import create_app
 from store.database import Database
 from store.settings import Settings
 from tests.pictures import DARK, LIGHT, png, zip_of
+from tests.service_fixtures import local_client
 
 Finished = Callable[..., dict[str, Any]]
 ZIP = {"Content-Type": "application/zip"}
@@ -103,7 +104,7 @@ def test_a_form_with_one_bad_zip_is_refused_as_a_whole(client: TestClient, setti
 
 def test_an_upload_above_the_limit_is_refused_announced_or_not(settings: Settings, database: Database) -> None:
     small = settings.model_copy(update={"max_upload_bytes": 1000})
-    with TestClient(create_app(small)) as client:
+    with local_client(create_app(small)) as client:
         announced = client.post("/jobs", content=b"x" * 2000, headers=ZIP)
         streamed = client.post("/jobs", content=(b"x" * 600 for _ in range(3)), headers=ZIP)
     for answer in (announced, streamed):
@@ -113,7 +114,7 @@ def test_an_upload_above_the_limit_is_refused_announced_or_not(settings: Setting
 
 
 def test_too_many_form_files_are_refused_with_the_way_out(settings: Settings, database: Database) -> None:
-    with TestClient(create_app(settings.model_copy(update={"max_form_files": 2}))) as client:
+    with local_client(create_app(settings.model_copy(update={"max_form_files": 2}))) as client:
         answer = client.post("/jobs", files=[("files", (f"{n}.png", png())) for n in range(3)])
     assert (answer.status_code, answer.json()["reason"]) == (413, "too_many_files")
     assert "zip" in answer.json()["detail"]

@@ -17,7 +17,7 @@ from registry.promotion import promote
 from store.database import Database
 from store.settings import Settings
 from tests.conftest import make_settings
-from tests.service_fixtures import wait_for_model
+from tests.service_fixtures import local_client, wait_for_model
 from tests.tiny_bundle import write_tiny_bundle
 
 NOWHERE = "http://127.0.0.1:9"
@@ -30,7 +30,7 @@ def cut_off(settings: Settings, database: Database, tiny_bundle: Path) -> Iterat
     cache = BundleCache(lost.models_dir, NOWHERE, PROD)
     cache.add_copy("7", tiny_bundle)
     cache.write_pointer(Pointer(version="7", bundle_sha256=manifest_sha256(load_bundle(tiny_bundle)), at=0))
-    with TestClient(create_app(lost), raise_server_exceptions=False) as client:
+    with local_client(create_app(lost), raise_server_exceptions=False) as client:
         yield client
 
 
@@ -62,7 +62,7 @@ def test_a_promotion_shows(tmp_path: Path, database: Database, database_url: str
     first, second = (catalog.register_bundle(path, parameters={}, tags={}).number for path in (tiny_bundle, newer))
     promote(catalog, first)
     settings = make_settings(tmp_path, database_url=database_url, redis_url=redis_url, tracking_uri=uri)
-    with TestClient(create_app(settings)) as client:
+    with local_client(create_app(settings)) as client:
         wait_for_model(client)
         promote(catalog, second, reason="it is newer")
         deadline = time.monotonic() + 5
@@ -102,6 +102,6 @@ def test_a_registry_that_hangs_is_not_waited_for(client: TestClient, monkeypatch
 
 
 def test_without_registry_and_model_there_is_none(settings: Settings, database: Database) -> None:
-    with TestClient(create_app(settings.model_copy(update={"tracking_uri": NOWHERE}))) as client:
+    with local_client(create_app(settings.model_copy(update={"tracking_uri": NOWHERE}))) as client:
         answer = client.get("/models/prod")
     assert (answer.status_code, answer.json()["reason"]) == (503, "no_model")

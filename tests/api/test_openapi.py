@@ -71,15 +71,25 @@ def test_every_declared_reason_is_documented_and_every_documented_one_is_declare
     assert set.union(*(documented(document, method, path) for method, path in endpoints)) == declared()
 
 
+ELSEWHERE = {(403, "keys_required"), (403, "untrusted_host")}
+KEYED = {(401, "key_missing"), (401, "key_unknown"), (401, "key_revoked"), (403, "scope_missing"), (429, "rate_limited")}
+
+
 @pytest.mark.parametrize(
     ("method", "path", "expected"),
     [
-        ("get", "/jobs", {(422, "invalid_request"), (422, "bad_cursor"), (503, "database_unavailable")}),
-        ("get", "/jobs/{job_id}", {(404, "not_found"), (422, "invalid_request"), (503, "database_unavailable")}),
-        ("get", "/readyz", {(503, "not_ready")}),
-        ("get", "/health", set()),
-        ("get", "/models", {(503, "registry_unavailable")}),
-        ("get", "/models/prod", {(503, "no_model")}),
+        ("get", "/jobs", ELSEWHERE | KEYED | {(422, "invalid_request"), (422, "bad_cursor"), (503, "database_unavailable")}),
+        (
+            "get",
+            "/jobs/{job_id}",
+            ELSEWHERE | KEYED | {(404, "not_found"), (422, "invalid_request"), (503, "database_unavailable")},
+        ),
+        ("get", "/readyz", ELSEWHERE | {(503, "not_ready")}),
+        ("get", "/health", ELSEWHERE),
+        ("get", "/livez", set()),
+        ("get", "/info", ELSEWHERE | KEYED - {(403, "scope_missing")}),
+        ("get", "/models", ELSEWHERE | KEYED | {(503, "registry_unavailable")}),
+        ("get", "/models/prod", ELSEWHERE | KEYED | {(503, "no_model")}),
     ],
 )
 def test_an_endpoint_documents_its_own_refusals(

@@ -14,7 +14,7 @@ from api.pace import PaceBodies
 from store.database import Database
 from store.settings import Settings
 from tests.api.test_bodies import FORM, HEAD, ZIP, carried, stored_blobs
-from tests.service_fixtures import wait_for_model
+from tests.service_fixtures import local_client, wait_for_model
 
 GRACE = 0.2
 
@@ -22,7 +22,7 @@ GRACE = 0.2
 @pytest.fixture
 def hasty(settings: Settings, database: Database) -> Iterator[TestClient]:
     pace = {"min_body_bytes_per_second": 100_000, "body_grace_seconds": GRACE}
-    with TestClient(create_app(settings.model_copy(update=pace)), raise_server_exceptions=False) as client:
+    with local_client(create_app(settings.model_copy(update=pace)), raise_server_exceptions=False) as client:
         wait_for_model(client)
         yield client
 

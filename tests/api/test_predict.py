@@ -22,6 +22,7 @@ from store import predictions
 from store.database import Database
 from store.settings import Settings
 from tests.pictures import DARK, GREY, LIGHT, RIBBON, claimed_png, encoded, picture, png, zip_of
+from tests.service_fixtures import local_client
 
 
 def predict(client: TestClient, data: bytes, name: str = "letter.png") -> Any:
@@ -102,7 +103,7 @@ def test_no_image_is_a_422(client: TestClient) -> None:
 
 def test_without_a_model_the_answer_is_503_and_says_when_to_ask_again(settings: Settings, database: Database) -> None:
     empty = settings.model_copy(update={"tracking_uri": f"sqlite:///{settings.home_dir}/none.db"})
-    with TestClient(create_app(empty)) as client:
+    with local_client(create_app(empty)) as client:
         answer = predict(client, png())
         assert answer.status_code == 503
         assert answer.json()["reason"] == "no_model"
@@ -111,7 +112,7 @@ def test_without_a_model_the_answer_is_503_and_says_when_to_ask_again(settings: 
 
 
 def test_an_image_above_the_limit_is_a_413_that_names_it(settings: Settings, database: Database) -> None:
-    with TestClient(create_app(settings.model_copy(update={"max_predict_bytes": 10}))) as client:
+    with local_client(create_app(settings.model_copy(update={"max_predict_bytes": 10}))) as client:
         while client.get("/health").json()["model_status"] != "loaded":
             pass
         answer = predict(client, png())

@@ -14,6 +14,7 @@ from store.database import Database
 from store.settings import Settings
 from tests.api.test_metrics import value
 from tests.pictures import png
+from tests.service_fixtures import local_client
 from tests.tiny_bundle import write_tiny_bundle
 
 SAID = "WrongLabels: Version {version} answers blank or text; this service keeps handwritten or printed."
@@ -65,7 +66,7 @@ def test_a_model_with_other_labels_is_refused_and_shown(client: TestClient, trac
 def test_a_first_model_that_is_refused_is_shown_with_the_reason(settings: Settings, database: Database, tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'other' / 'mlflow.db'}"
     promote(uri, write_bundle_with_other_labels(tmp_path / "bad"))
-    with TestClient(create_app(settings.model_copy(update={"tracking_uri": uri}))) as client:
+    with local_client(create_app(settings.model_copy(update={"tracking_uri": uri}))) as client:
         refused(client)
         shown = client.get("/models/prod").json()
     assert (shown["registered"]["version"], shown["served"]) == ("1", None)

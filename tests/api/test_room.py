@@ -15,7 +15,7 @@ from store.database import Database
 from store.models import Job, Upload
 from store.settings import Settings
 from tests.pictures import encoded, png, zip_of
-from tests.service_fixtures import wait_for_model
+from tests.service_fixtures import local_client, wait_for_model
 from tests.tiny_disk import tiny_disk
 
 ZIP = {"Content-Type": "application/zip"}
@@ -33,7 +33,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 def cramped(settings: Settings, disk: Path, database: Database) -> Iterator[TestClient]:
     """A service whose uploads lie on the small disk, and which keeps nothing of it free."""
     app = create_app(settings.model_copy(update={"blobs_url": disk.as_uri(), "min_free_bytes": 0}))
-    with TestClient(app, raise_server_exceptions=False) as client:
+    with local_client(app, raise_server_exceptions=False) as client:
         wait_for_model(client)
         yield client
 
@@ -98,7 +98,7 @@ def test_what_would_leave_too_little_free_is_refused_before_it_is_written(
     settings: Settings, disk: Path, database: Database, form: str
 ) -> None:
     kept = settings.model_copy(update={"blobs_url": disk.as_uri(), "min_free_bytes": DISK_BYTES - 64 * 1024})
-    with TestClient(create_app(kept), raise_server_exceptions=False) as client:
+    with local_client(create_app(kept), raise_server_exceptions=False) as client:
         wait_for_model(client)
         answer = send(client, form, bytes(128 * 1024))
         assert (answer.status_code, answer.json()["reason"]) == (507, "disk_full")

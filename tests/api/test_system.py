@@ -4,6 +4,7 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from store.database import Database
 from store.settings import Settings
+from tests.service_fixtures import local_client
 
 
 def test_health_holds_the_contract_field_by_field(client: TestClient) -> None:
@@ -26,7 +27,7 @@ def test_ready_names_each_thing_that_is_there(client: TestClient) -> None:
 
 def test_not_ready_names_what_is_missing(settings: Settings, database: Database) -> None:
     lost = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
-    with TestClient(create_app(lost)) as client:
+    with local_client(create_app(lost)) as client:
         answer = client.get("/readyz")
     assert answer.status_code == 503
     assert answer.headers["content-type"] == "application/problem+json"

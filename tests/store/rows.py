@@ -17,10 +17,19 @@ from store.predictions import Item, NewPrediction
 LEASE_SECONDS = 60.0
 
 
-def make_job(session: Session, *, name: str = "job", uploads: int = 1, threshold: float | None = None) -> Job:
+def make_job(
+    session: Session,
+    *,
+    name: str = "job",
+    uploads: int = 1,
+    threshold: float | None = None,
+    owner_id: uuid.UUID | None = None,
+) -> Job:
     """A queued job."""
     files = [NewUpload(name=f"{n}.png", is_archive=False, blob_key=f"key-{n}", size_bytes=1) for n in range(uploads)]
-    return jobs.create_job(session, name=name, uploads=files, gradcam=GradcamPolicy.REVIEW, review_threshold=threshold)
+    return jobs.create_job(
+        session, owner_id=owner_id, name=name, uploads=files, gradcam=GradcamPolicy.REVIEW, review_threshold=threshold
+    )
 
 
 def make_item(job: Job, ordinal: int = 0) -> Item:

@@ -29,13 +29,13 @@ def test_a_new_job_is_queued_with_its_uploads_in_order(session: Session) -> None
 
 def test_jobs_are_listed_newest_first_page_by_page(session: Session) -> None:
     made = [make_job(session).id for _ in range(5)]
-    first = jobs.list_jobs(session, limit=3)
-    second = jobs.list_jobs(session, limit=3, before=first[-1].id)
+    first = jobs.list_jobs(session, owner_id=None, limit=3)
+    second = jobs.list_jobs(session, owner_id=None, limit=3, before=first[-1].id)
     assert [job.id for job in (*first, *second)] == made[::-1]
 
 
 def test_a_job_that_is_not_there_is_none(session: Session) -> None:
-    assert jobs.get_job(session, uuid.uuid4()) is None
+    assert jobs.get_job(session, uuid.uuid4(), owner_id=None) is None
     assert jobs.begin_planning(session, uuid.uuid4(), lease_seconds=LEASE_SECONDS) is None
 
 

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from fastapi.testclient import TestClient
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from api.app import create_app
 from store.database import Database
 from store.settings import Settings
-from tests.service_fixtures import wait_for_model
+from tests.service_fixtures import local_client, wait_for_model
 
 PATIENCE = 0.3
 CONNECTING = 2.0
@@ -95,7 +94,7 @@ def test_while_one_finds_out_whether_it_is_back_the_others_are_refused_at_once(
 
 def test_a_frozen_postgres_hangs_no_request(settings: Settings, database: Database, services_home: Path) -> None:
     app = create_app(settings.model_copy(update={"database_seconds": PATIENCE}))
-    with TestClient(app, raise_server_exceptions=False) as client:
+    with local_client(app, raise_server_exceptions=False) as client:
         wait_for_model(client)
         assert client.get("/jobs").status_code == 200
         with frozen(services_home):

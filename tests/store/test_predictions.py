@@ -134,11 +134,11 @@ def test_a_row_knows_of_its_map_without_reading_it(session: Session, job: Job) -
     rows = predictions.list_results(session, job, filters=Filters(status=ItemStatus.SUCCEEDED), limit=10)
     assert [row.has_cam for row in rows] == [False, False, True]
     assert all("cam" not in row.__dict__ for row in rows)
-    found = predictions.get_prediction(session, rows[2].id)
+    found = predictions.get_prediction(session, rows[2].id, owner_id=None)
     assert found
     prediction, upload = found
     assert (prediction.cam, upload.id) == (b"map", prediction.upload_id)
 
 
 def test_a_prediction_that_is_not_there_is_none(session: Session, job: Job) -> None:
-    assert predictions.get_prediction(session, job.id) is None
+    assert predictions.get_prediction(session, job.id, owner_id=None) is None

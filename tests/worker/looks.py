@@ -16,7 +16,7 @@ from store.predictions import Filters
 
 def read_job(database: Database, job_id: uuid.UUID) -> Job:
     with database.transaction() as session:
-        job = jobs.get_job(session, job_id)
+        job = jobs.get_job(session, job_id, owner_id=None)
         assert job
         return job
 

@@ -17,7 +17,7 @@ Carry = Callable[[uuid.UUID], None]
 
 def read(runtime: Runtime, job_id: uuid.UUID) -> tuple[Job, Sequence[Prediction]]:
     with runtime.database.transaction() as session:
-        job = jobs.get_job(session, job_id)
+        job = jobs.get_job(session, job_id, owner_id=None)
         assert job
         return job, predictions.list_results(session, job, filters=Filters(), limit=1000)
 

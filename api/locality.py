@@ -1,0 +1,87 @@
+"""Without keys the service is this machine's alone: whoever comes from elsewhere, or by a stranger's web page, is refused.
+
+Looked at are the addresses of both ends of the connection, not what was asked to listen on: a server started as
+`uvicorn --host 0.0.0.0` is as safe. A proxy on this machine would hide who calls, so what it adds to a request is refused too.
+"""
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from anyio.to_thread import run_sync
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.deps import Services
+from api.errors import ANSWERS, KeysRequired, RequestRefused, UntrustedHost, problem_response
+
+_PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+_ALWAYS_ANSWERED = "/livez"  # says only that there is somebody; else an orchestrator would restart what waits for its first key
+
+
+class OnlyThisMachineWithoutKeys:
+    """ASGI middleware: while there is no key, refuse what is not plainly from this machine."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer it 403, or 503 while nobody knows whether there are keys."""
+        if scope["type"] != "http" or scope["path"] == _ALWAYS_ANSWERED:
+            await self._app(scope, receive, send)
+            return
+        refusal = await _refusal(scope, scope["app"].state.services)
+        answer = problem_response(refusal) if refusal else self._app
+        await answer(scope, receive, send)
+
+
+async def _refusal(scope: Scope, services: Services) -> Exception | None:
+    fault = fault_of(scope, trusted_hosts(services.settings.trusted_hosts))
+    if fault is None:
+        return None
+    try:
+        return None if await run_sync(services.keyring.has_keys) else fault
+    except tuple(ANSWERS) as error:
+        return error
+
+
+def fault_of(scope: Scope, trusted: frozenset[str]) -> RequestRefused | None:
+    """Why a request is not plainly from this machine, meant for it, and from a page of its own or none."""
+    headers = Headers(scope=scope)
+    ends = (scope.get("client"), scope.get("server"))
+    if not all(end and is_loopback(end[0]) for end in ends) or any(name in headers for name in _PROXY_HEADERS):
+        return KeysRequired()
+    origin = headers.get("origin")
+    hosts = [headers.get("host", ""), *([urlsplit(origin).netloc] if origin else [])]
+    if not all(_is_trusted(_without_port(host), trusted) for host in hosts):
+        return UntrustedHost()
+    return None
+
+
+def trusted_hosts(names: str | None) -> frozenset[str]:
+    """The setting `trusted_hosts` as names in small letters."""
+    return frozenset(filter(None, (name.strip().lower() for name in (names or "").split(","))))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address, or the name localhost, means this machine alone."""
+    name = host.lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
+
+
+def _is_trusted(host: str, trusted: frozenset[str]) -> bool:
+    return is_loopback(host) or host.lower() in trusted
+
+
+def _without_port(host: str) -> str:
+    """The name or address in a Host header; an empty text, which nobody trusts, where it is malformed."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
