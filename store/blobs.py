@@ -118,6 +118,17 @@ class Blobs:
         with suppress(FileNotFoundError):
             self._fs.rm_file(self._path(key))
 
+    def days(self) -> list[str]:
+        """The folders that keys are spread over, oldest first."""
+        return sorted(self._key(path) for path in self._fs.glob(self._path("*/*/*")))
+
+    def list_day(self, day: str) -> Iterator[tuple[str, datetime]]:
+        """Every file of a folder, whole or half written, with the time when it was last written to."""
+        for entry in self._fs.ls(self._path(day), detail=True):
+            with suppress(FileNotFoundError):  # it may be renamed or removed meanwhile
+                if entry["type"] == "file":
+                    yield self._key(entry["name"]), self._fs.modified(entry["name"]).astimezone(UTC)
+
     def free_bytes(self) -> int | None:
         """Bytes that may still be written; None where nobody can say, as of an object store."""
         if not self._is_local:
@@ -134,6 +145,9 @@ class Blobs:
         else:
             file.close()
         self.delete(key)
+
+    def _key(self, path: str) -> str:
+        return path.removeprefix(self._root.rstrip("/")).lstrip("/")
 
     def _path(self, key: str) -> str:
         return f"{self._root.rstrip('/')}/{key}"

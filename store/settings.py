@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     )
     sweep_seconds: float = Field(10, gt=0, description="How often the sweep looks for what was lost.")
     hint_seconds: float = Field(20, gt=0, description="Work that nobody took for so long is announced again.")
+    orphan_seconds: float = Field(
+        24 * 3600, gt=0, description="A stored file that no upload names is removed when it has lain there for so long."
+    )
     max_attempts: int = Field(3, ge=1, description="Times that one item may take its worker down before it is given up.")
 
     review_threshold: float | None = Field(

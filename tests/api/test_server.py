@@ -13,14 +13,17 @@ import httpx
 import pytest
 
 from store.database import Database
+from store.models import Job, Upload
 from store.settings import Settings
+from worker.rules.orphaned_blobs import OrphanedBlobs
+from worker.rules.rule import Tools
 
 ROOT = Path(__file__).parents[2]
 GRACE = 1.0
 HEAD = 0.5
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -86,11 +89,36 @@ def test_the_life_of_a_process(api: subprocess.Popen[bytes], port: int) -> None:
     a_stop_is_announced_and_lets_requests_finish(api, port)
 
 
+def test_an_api_killed_in_mid_upload_leaves_a_file_that_the_sweep_removes(
+    api: subprocess.Popen[bytes], port: int, settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    head = b"POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/zip\r\nContent-Length: 9000000\r\n\r\n"
+    upload = connect(port, head + bytes(2 * 1024**2))
+    blobs = tmp_path / "blobs"
+    wait_for(lambda: files_in(blobs))
+    api.kill()
+    api.wait()
+    upload.close()
+    assert [path.suffix for path in files_in(blobs)] == [".part"]
+    with database.transaction() as session:
+        assert session.query(Job).count() + session.query(Upload).count() == 0
+    patient, hasty = (settings.model_copy(update={"orphan_seconds": seconds}) for seconds in (60.0, 1e-9))
+    assert OrphanedBlobs()(Tools(patient, database, None)) == 0  # type: ignore[arg-type]  # it sends nothing
+    assert OrphanedBlobs()(Tools(hasty, database, None)) == 1  # type: ignore[arg-type]  # as above
+    assert files_in(blobs) == []
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
 def heads_must_come_in_time(port: int) -> None:
     started = time.monotonic()
     idle, slow = connect(port, b""), connect(port, b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: ")
     kept = connect(port, b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert kept.recv(65536).startswith(b"HTTP/1.1 200")
+    answer = b""
+    while not answer.endswith(b"}"):
+        answer += kept.recv(65536)
     kept.sendall(b"GET /li")  # a second request on the same connection
     for connection in (idle, slow, kept):
         received, seconds = ended_after(connection, started)

@@ -5,6 +5,7 @@ A new rule is a file with its function, and a line in `RULES`.
 
 from worker.rules.expired_leases import recover_expired_chunks
 from worker.rules.half_planned import recover_half_planned_jobs
+from worker.rules.orphaned_blobs import OrphanedBlobs
 from worker.rules.rule import Rule
 from worker.rules.unclosed_jobs import close_finished_jobs
 from worker.rules.unsent_hints import announce_chunks, announce_plans
@@ -15,6 +16,7 @@ RULES = (
     Rule("half_planned_jobs", recover_half_planned_jobs),
     Rule("unclosed_jobs", close_finished_jobs),
     Rule("unsettled_jobs", settle_cancelled_jobs),
+    Rule("orphaned_blobs", OrphanedBlobs()),
     # Messages last: a Redis that hangs must not keep rows from being put right.
     Rule("unsent_plans", announce_plans),
     Rule("unsent_chunks", announce_chunks),

@@ -1,0 +1,82 @@
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from store.blobs import Blobs
+from store.database import Database
+from store.settings import Settings
+from tests.pictures import png
+from worker.rules import RULES, orphaned_blobs
+from worker.rules.orphaned_blobs import OrphanedBlobs
+from worker.rules.rule import Tools
+
+DAY = "2026/11/25"
+
+
+@pytest.fixture
+def tools(settings: Settings, database: Database) -> Tools:
+    return Tools(settings, database, None)  # type: ignore[arg-type]  # it sends nothing
+
+
+def write(tools: Tools, key: str, *, hours_old: float) -> Path:
+    path = tools.settings.home_dir / "blobs" / key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"1")
+    age(path, hours_old)
+    return path
+
+
+def age(path: Path, hours: float) -> None:
+    then = path.stat().st_mtime - hours * 3600
+    os.utime(path, (then, then))
+
+
+def test_what_no_row_names_goes_when_it_is_old_whole_or_not(tools: Tools) -> None:
+    old, half = write(tools, f"{DAY}/a", hours_old=25), write(tools, f"{DAY}/b.part", hours_old=25)
+    young = write(tools, f"{DAY}/c.part", hours_old=23)
+    assert OrphanedBlobs()(tools) == 2
+    assert [path.exists() for path in (old, half, young)] == [False, False, True]
+
+
+def test_what_a_row_names_stays(tools: Tools, submit: Callable[..., uuid.UUID]) -> None:
+    submit({"a.png": png()})
+    [stored] = [path for path in (tools.settings.home_dir / "blobs").rglob("*") if path.is_file()]
+    age(stored, 1000)
+    assert OrphanedBlobs()(tools) == 0
+    assert stored.exists()
+
+
+def test_each_sweep_looks_at_one_day_and_each_day_once_an_hour(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    for day in ("2026/11/23", "2026/11/24"):
+        write(tools, f"{day}/a", hours_old=25)
+    rule = OrphanedBlobs()
+    assert [rule(tools), rule(tools)] == [1, 1]
+    write(tools, "2026/11/24/b", hours_old=25)
+    assert rule(tools) == 0
+    monkeypatch.setattr(rule, "_next_round", 0.0)
+    assert rule(tools) == 1
+
+
+def test_one_sweep_removes_no_more_than_a_rule_may(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orphaned_blobs, "LIMIT", 2)
+    for number in range(5):
+        write(tools, f"{DAY}/{number}", hours_old=25)
+    rule = OrphanedBlobs()
+    assert [rule(tools) for _ in range(4)] == [2, 2, 1, 0]
+
+
+def test_a_store_that_does_not_exist_yet_has_none(tools: Tools) -> None:
+    assert OrphanedBlobs()(tools) == 0
+
+
+def test_an_object_store_is_looked_through_too(tools: Tools, settings: Settings) -> None:
+    remote = settings.model_copy(update={"blobs_url": f"memory://{uuid.uuid4().hex}", "orphan_seconds": 1e-9})
+    Blobs(remote.blobs).write(f"{DAY}/a", b"1")
+    assert OrphanedBlobs()(Tools(remote, tools.database, None)) == 1  # type: ignore[arg-type]  # it sends nothing
+
+
+def test_the_sweep_has_the_rule() -> None:
+    assert "orphaned_blobs" in {rule.name for rule in RULES}
