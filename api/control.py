@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 
 from api.deps import ServicesDep
 from api.documented import problems
-from api.errors import InvalidRequest, JobFinished, NotFound
+from api.errors import InvalidRequest, JobExpired, JobFinished, NotFound
 from api.identity import CallerDep
 from api.jobs import found_job
 from api.schemas import JobView
@@ -26,7 +26,7 @@ _STOPPING: dict[int | str, dict[str, Any]] = {
 @router.post(
     "/jobs/{job_id}/cancel",
     summary="Stop a job",
-    responses=_STOPPING | problems(NotFound, InvalidRequest, JobFinished, OperationalError),
+    responses=_STOPPING | problems(NotFound, JobExpired, InvalidRequest, JobFinished, OperationalError),
 )
 def cancel_job(job_id: UUID, services: ServicesDep, caller: CallerDep, response: Response) -> JobView:
     """What was classified before stays. 200 when the job is cancelled, also if it was before; 202 while it is `cancelling`."""

@@ -2,8 +2,8 @@
 
 RequestRefused
   InvalidRequest  NotFound  NotAZip  NoFiles  NothingUploaded  UploadTooLarge  TooManyFiles  UnsupportedUpload
-  UploadAborted  BodyTooSlow  DiskFull  NoGradcam  BadCursor  JobFinished  BadIdempotencyKey  IdempotencyKeyInUse
-  IdempotencyKeyReused  NotReady
+  UploadAborted  BodyTooSlow  DiskFull  NoGradcam  BadCursor  JobFinished  JobExpired  BadIdempotencyKey
+  IdempotencyKeyInUse  IdempotencyKeyReused  NotReady
   KeyMissing  KeyUnknown  KeyRevoked  ScopeMissing  KeysRequired  UntrustedHost  RateLimited
 """
 
@@ -173,6 +173,13 @@ class JobFinished(RequestRefused):
 
     status = HTTPStatus.CONFLICT
     reason = "job_finished"
+
+
+class JobExpired(RequestRefused):
+    """The job was kept for as long as it should be; its uploads and results are deleted."""
+
+    status = HTTPStatus.GONE
+    reason = "job_expired"
 
 
 class BadIdempotencyKey(RequestRefused):

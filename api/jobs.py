@@ -1,6 +1,5 @@
 """Jobs over HTTP: submit a batch, ask how far it is."""
 
-from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
@@ -13,7 +12,6 @@ from sqlalchemy.orm import Session
 
 from api import uploads
 from api.bodies import too_large, too_many_files
-from api.deadline import CancelAfterDep
 from api.deps import Services, ServicesDep, SessionDep
 from api.documented import problems
 from api.errors import (
@@ -23,6 +21,7 @@ from api.errors import (
     IdempotencyKeyInUse,
     IdempotencyKeyReused,
     InvalidRequest,
+    JobExpired,
     NoFiles,
     NotAZip,
     NotFound,
@@ -34,10 +33,11 @@ from api.idempotency import Attempt, IdempotencyKeyDep, attempted
 from api.identity import Caller, CallerDep
 from api.room import disk_full
 from api.schemas import JobList, JobView
+from api.terms import CancelAfterDep, Terms, settled_retention
 from store import jobs
 from store.blobs import BlobsUnavailable
 from store.jobs import NewUpload
-from store.models import GradcamPolicy, Job
+from store.models import GradcamPolicy, Job, JobState
 
 router = APIRouter(tags=["jobs"])
 
@@ -76,6 +76,11 @@ class JobOptions(BaseModel):
         None, ge=0, le=1, description="Confidence below which a person should look; by default as the model says."
     )
     gradcam: GradcamPolicy = Field(GradcamPolicy.REVIEW, description="For which predictions the activation map is kept.")
+    retention_seconds: int | None = Field(
+        None,
+        ge=1,
+        description="How long it is kept once it has ended; by default, and at most, as the service says in `/info`.",
+    )
 
 
 @router.post(
@@ -107,35 +112,32 @@ async def submit_job(
     The answer 202 means durable: the files are synced and the rows committed. Poll the address in `Location`.
     """
     asked = {**options.model_dump(), "cancel_after": request.headers.get("cancel-after")}
+    terms = Terms(
+        caller.owner_id, cancel_after, settled_retention(options.retention_seconds, services.settings.retention_seconds)
+    )
     async with attempted(request, services, client=caller.client, key=key, options=asked) as attempt:
         view = attempt.first
         if view is None:
             received = await uploads.receive_uploads(attempt.request, services, name=options.name)
-            view = await run_in_threadpool(_create_job, services, caller, received, options, cancel_after, attempt)
+            view = await run_in_threadpool(_create_job, services, received, options, terms, attempt)
             services.sender.plan_job(view.id)
     attempt.mark(response)
     response.headers.update({"Location": f"/jobs/{view.id}", "Retry-After": _POLL_SECONDS})
     return view
 
 
-def _create_job(
-    services: Services,
-    caller: Caller,
-    received: list[NewUpload],
-    options: JobOptions,
-    cancel_after: datetime | timedelta | None,
-    attempt: Attempt,
-) -> JobView:
+def _create_job(services: Services, received: list[NewUpload], options: JobOptions, terms: Terms, attempt: Attempt) -> JobView:
     try:
         with services.database.transaction() as session:
             job = jobs.create_job(
                 session,
-                owner_id=caller.owner_id,
+                owner_id=terms.owner_id,
                 name=uploads.clean_name(options.name or received[0].name),
                 uploads=received,
                 gradcam=options.gradcam,
                 review_threshold=options.review_threshold,
-                cancel_after=cancel_after,
+                cancel_after=terms.cancel_after,
+                retention_seconds=terms.retention_seconds,
             )
             attempt.record(session, job, status=HTTPStatus.ACCEPTED)
             return JobView.of(job)
@@ -169,7 +171,9 @@ def _parse_cursor(cursor: str | None) -> UUID | None:
         raise BadCursor from error
 
 
-@router.get("/jobs/{job_id}", summary="How far a job is", responses=problems(NotFound, InvalidRequest, OperationalError))
+@router.get(
+    "/jobs/{job_id}", summary="How far a job is", responses=problems(NotFound, JobExpired, InvalidRequest, OperationalError)
+)
 def get_job(job_id: UUID, session: SessionDep, caller: CallerDep, response: Response) -> JobView:
     """State, counts, progress and rate; while the job goes on, `Retry-After` says when to ask again."""
     view = JobView.of(found_job(session, job_id, caller))
@@ -179,8 +183,10 @@ def get_job(job_id: UUID, session: SessionDep, caller: CallerDep, response: Resp
 
 
 def found_job(session: Session, job_id: UUID, caller: Caller) -> Job:
-    """The job of that id. Raises `NotFound`, for somebody else's too."""
+    """The job of that id. Raises `JobExpired`, and `NotFound`, for somebody else's too."""
     job = jobs.get_job(session, job_id, owner_id=caller.owner_id)
     if job is None:
         raise NotFound(f"There is no job {job_id}.")
+    if job.state == JobState.EXPIRED:
+        raise JobExpired(f"The job has expired at {job.expires_at:%Y-%m-%d %H:%M} UTC; its uploads and results are deleted.")
     return job

@@ -87,7 +87,7 @@ def _draw_gradcam(services: Services, prediction_id: UUID, caller: Caller) -> Re
 def _found(session: Session, prediction_id: UUID, caller: Caller) -> tuple[Prediction, Upload]:
     found = predictions.get_prediction(session, prediction_id, owner_id=caller.owner_id)
     if found is None:
-        raise NotFound(f"There is no prediction {prediction_id}.")
+        raise NotFound(f"There is no prediction {prediction_id}, or it has expired.")
     return found
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from api.accept import Format, negotiate
 from api.deps import Services, ServicesDep
 from api.documented import problems
-from api.errors import BadCursor, InvalidRequest, NotFound
+from api.errors import BadCursor, InvalidRequest, JobExpired, NotFound
 from api.identity import CallerDep
 from api.jobs import found_job
 from api.results_format import csv_header, csv_lines, ndjson_lines, prediction_csv_row
@@ -73,7 +73,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
             },
         }
     },
-    **problems(NotFound, InvalidRequest, BadCursor, OperationalError),
+    **problems(NotFound, JobExpired, InvalidRequest, BadCursor, OperationalError),
 }
 
 

@@ -32,8 +32,12 @@ _UNITS = {
     "_items": "items",
     "_files": "files",
     "_dpi": "dpi",
+    "_jobs": "jobs",
 }
-_MORE_LIMITS = ("pdf_dpi", "min_free_bytes", "min_body_bytes_per_second", "body_grace_seconds", "head_seconds")
+_MORE_LIMITS = (
+    *("pdf_dpi", "min_free_bytes", "min_body_bytes_per_second", "body_grace_seconds", "head_seconds"),
+    *("retention_seconds", "idempotency_seconds"),
+)
 _NOT_READY = NotReady(
     ready=False, checks={"database": "ok", "redis": "ok", "model": f"NoModel: {NoModel.__doc__}", "disk": "ok"}
 )
@@ -130,5 +134,6 @@ def _limits(settings: Settings) -> dict[str, LimitInfo]:
             description=field.description or "",
         )
         for name, field in Settings.model_fields.items()
-        if (name.startswith("max_") and name != "max_attempts") or name in _MORE_LIMITS
+        if ((name.startswith("max_") and name != "max_attempts") or name in _MORE_LIMITS)
+        and getattr(settings, name) is not None
     }

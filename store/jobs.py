@@ -60,8 +60,8 @@ def get_job(session: Session, job_id: uuid.UUID, *, owner_id: uuid.UUID | None) 
 
 
 def list_jobs(session: Session, *, owner_id: uuid.UUID | None, limit: int, before: uuid.UUID | None = None) -> Sequence[Job]:
-    """The newest jobs of `owner_id` (None: of everybody) first; ids sort by creation: `before` goes on where a page ended."""
-    query = select(Job).order_by(Job.id.desc()).limit(limit)
+    """The newest jobs of `owner_id` (None: of everybody) first, without expired ones; `before` goes on where a page ended."""
+    query = select(Job).where(Job.state != JobState.EXPIRED).order_by(Job.id.desc()).limit(limit)
     if owner_id is not None:
         query = query.where(Job.owner_id == owner_id)
     if before:

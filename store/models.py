@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Enum, ForeignKey, Index, MetaData, String, UniqueConstraint, func
+from sqlalchemy import BigInteger, DateTime, Enum, ForeignKey, Index, MetaData, String, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column, relationship
 from uuid_utils import compat as uuid_utils
@@ -196,7 +196,11 @@ class Upload(Base):
     """One file as a client sent it: an archive or a single image. Images sent to `/predict/` belong to no job."""
 
     __tablename__ = "uploads"
-    __table_args__ = (Index(None, "job_id"), Index(None, "blob_key"))
+    __table_args__ = (
+        Index(None, "job_id"),
+        Index(None, "blob_key"),
+        Index("ix_uploads_single_created_at", "created_at", postgresql_where=text("job_id IS NULL")),
+    )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     job_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))

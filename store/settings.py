@@ -14,7 +14,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """Settings with their defaults for one machine; `penpress up` fills in the addresses of what it starts itself."""
 
-    model_config = SettingsConfigDict(env_prefix="PENPRESS_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="PENPRESS_", env_file=".env", extra="ignore", frozen=True, env_parse_none_str="none"
+    )
 
     home: Path = Field(Path("~/.penpress"), description="Folder for the embedded services, uploads and cached models.")
     database_url: str | None = Field(None, description="Postgres, as postgresql+psycopg://…; unset: embedded by `penpress up`.")
@@ -91,8 +93,13 @@ class Settings(BaseSettings):
     head_seconds: float = Field(30, gt=0, description="A connection whose request's head is not whole by then is closed.")
     pdf_dpi: int = Field(300, ge=36, le=1200, description="Resolution at which PDF pages are drawn.")
 
-    idempotency_seconds: float = Field(
-        24 * 3600, gt=0, description="How long the answer to a request with an `Idempotency-Key` is remembered."
+    retention_seconds: int | None = Field(
+        30 * 24 * 3600,
+        ge=1,
+        description="How long ended jobs, and images sent to `/predict/`, are kept with their results; `none`: for ever.",
+    )
+    idempotency_seconds: int = Field(
+        24 * 3600, ge=1, description="How long the answer to a request with an `Idempotency-Key` is remembered."
     )
 
     @property

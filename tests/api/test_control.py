@@ -8,8 +8,8 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
-from api.deadline import parse_cancel_after
 from api.errors import InvalidRequest
+from api.terms import parse_cancel_after
 from store import chunks
 from store.database import Database
 from store.models import Chunk

@@ -82,7 +82,9 @@ KEYED = {(401, "key_missing"), (401, "key_unknown"), (401, "key_revoked"), (403,
         (
             "get",
             "/jobs/{job_id}",
-            ELSEWHERE | KEYED | {(404, "not_found"), (422, "invalid_request"), (503, "database_unavailable")},
+            ELSEWHERE
+            | KEYED
+            | {(404, "not_found"), (410, "job_expired"), (422, "invalid_request"), (503, "database_unavailable")},
         ),
         ("get", "/readyz", ELSEWHERE | {(503, "not_ready")}),
         ("get", "/health", ELSEWHERE),

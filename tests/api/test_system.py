@@ -44,6 +44,7 @@ def test_info_names_every_limit_with_its_variable(client: TestClient) -> None:
     info = client.get("/info").json()
     limits = {name for name in Settings.model_fields if name.startswith("max_") and name != "max_attempts"}
     more = {"pdf_dpi", "min_free_bytes", "min_body_bytes_per_second", "body_grace_seconds", "head_seconds"}
+    more |= {"retention_seconds", "idempotency_seconds"}
     assert set(info["limits"]) == limits | more
     assert info["limits"]["min_body_bytes_per_second"]["unit"] == "bytes per second"
     assert info["limits"]["max_item_pixels"] == {

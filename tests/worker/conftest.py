@@ -75,7 +75,14 @@ def submit(runtime: Runtime) -> Callable[..., uuid.UUID]:
             blobs.write(key, data)
             uploads.append(NewUpload(name=name, is_archive=name.endswith(".zip"), blob_key=key, size_bytes=len(data)))
         with runtime.database.transaction() as session:
-            return jobs.create_job(session, name="test", uploads=uploads, gradcam=gradcam, review_threshold=threshold).id
+            return jobs.create_job(
+                session,
+                name="test",
+                uploads=uploads,
+                gradcam=gradcam,
+                review_threshold=threshold,
+                retention_seconds=60,
+            ).id
 
     return submit
 

@@ -3,7 +3,9 @@
 A new rule is a file with its function, and a line in `RULES`.
 """
 
+from worker.rules.deadlines import cancel_overdue_jobs
 from worker.rules.expired_leases import recover_expired_chunks
+from worker.rules.expiry import expire_jobs, expire_singles, forget_idempotency_keys
 from worker.rules.half_planned import recover_half_planned_jobs
 from worker.rules.orphaned_blobs import OrphanedBlobs
 from worker.rules.rule import Rule
@@ -15,7 +17,11 @@ RULES = (
     Rule("expired_leases", recover_expired_chunks),
     Rule("half_planned_jobs", recover_half_planned_jobs),
     Rule("unclosed_jobs", close_finished_jobs),
+    Rule("overdue_jobs", cancel_overdue_jobs),
     Rule("unsettled_jobs", settle_cancelled_jobs),
+    Rule("expired_jobs", expire_jobs),
+    Rule("expired_singles", expire_singles),
+    Rule("outdated_idempotency_keys", forget_idempotency_keys),
     Rule("orphaned_blobs", OrphanedBlobs()),
     # Messages last: a Redis that hangs must not keep rows from being put right.
     Rule("unsent_plans", announce_plans),

@@ -1,13 +1,18 @@
-"""The header `Cancel-After`: how long a client waits for a job, as seconds or as an HTTP date, as `Retry-After` has them."""
+"""For how long: until when a client waits for its job (`Cancel-After`), and how long it is kept once it has ended.
+
+`Cancel-After` has seconds or an HTTP date, as `Retry-After` does.
+"""
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Depends, Header
 
-from api.errors import InvalidRequest
+from api.errors import InvalidRequest, Limit
 
 _DIGITS = re.compile("[0-9]{1,9}")
 _MAX_SECONDS = 365 * 24 * 3600
@@ -41,3 +46,20 @@ async def _cancel_after(
 
 
 CancelAfterDep = Annotated[datetime | timedelta | None, Depends(_cancel_after)]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What was agreed for a job. `retention_seconds` None keeps it for ever."""
+
+    owner_id: UUID | None
+    cancel_after: datetime | timedelta | None
+    retention_seconds: int | None
+
+
+def settled_retention(asked: int | None, longest: int | None) -> int | None:
+    """What a client asked for, by default what the service keeps (None: for ever). Raises `InvalidRequest` above that."""
+    if asked is None or longest is None or asked <= longest:
+        return longest if asked is None else asked
+    limit = Limit(key="retention_seconds", value=longest, observed=asked, unit="seconds")
+    raise InvalidRequest(f"This service keeps jobs for {longest} seconds; a job may ask for less, not for more.", limit=limit)

@@ -1,0 +1,44 @@
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from fastapi.testclient import TestClient
+
+from api.app import create_app
+from store import retention
+from store.database import Database
+from store.settings import Settings
+from tests.pictures import png
+from tests.service_fixtures import local_client
+
+Finished = Callable[..., dict[str, Any]]
+
+
+def test_a_job_says_when_it_will_be_deleted(finished: Finished) -> None:
+    job = finished({"a.png": png()}, retention_seconds="3600")
+    kept = datetime.fromisoformat(job["expires_at"]) - datetime.fromisoformat(job["finished_at"])
+    assert kept == timedelta(hours=1)
+
+
+def test_by_default_a_job_is_kept_as_the_service_says(finished: Finished, client: TestClient) -> None:
+    job = finished({"a.png": png()})
+    kept = datetime.fromisoformat(job["expires_at"]) - datetime.fromisoformat(job["finished_at"])
+    assert kept.total_seconds() == client.get("/info").json()["limits"]["retention_seconds"]["value"]
+
+
+def test_nobody_may_ask_for_more_than_the_service_keeps(settings: Settings, database: Database) -> None:
+    with local_client(create_app(settings.model_copy(update={"retention_seconds": 60}))) as client:
+        answer = client.post("/jobs", files={"files": ("a.png", png())}, params={"retention_seconds": "61"})
+    assert (answer.status_code, answer.json()["reason"]) == (422, "invalid_request")
+    assert answer.json()["limit"] == {"key": "retention_seconds", "value": 60, "observed": 61, "unit": "seconds"}
+
+
+def test_an_expired_job_is_gone(finished: Finished, client: TestClient, database: Database) -> None:
+    job = finished({"a.png": png()})
+    with database.transaction() as session:
+        retention.expire_job(session, UUID(job["id"]))
+    here = job["links"]["self"]
+    for answer in (client.get(here), client.get(f"{here}/results"), client.post(f"{here}/cancel")):
+        assert (answer.status_code, answer.json()["reason"]) == (410, "job_expired")
+    assert client.get("/jobs").json()["jobs"] == []

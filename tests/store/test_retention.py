@@ -1,0 +1,80 @@
+from datetime import timedelta
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from store import jobs, predictions, retention
+from store.models import Job, JobState, Prediction, Upload
+from tests.store.rows import chunks_of, claim, finish, make_answer, make_running_job
+
+MINUTE = 60
+
+
+def make_ended_job(session: Session) -> Job:
+    job = make_running_job(session)
+    job.retention_seconds = MINUTE
+    session.flush()
+    finish(session, claim(session, chunks_of(session, job)[0].id))
+    return job
+
+
+def expire(session: Session, job: Job) -> None:
+    session.execute(update(Job).where(Job.id == job.id).values(expires_at=func.now() - timedelta(seconds=1)))
+
+
+def make_single(session: Session, *, age_seconds: float, blob_key: str) -> None:
+    upload = Upload(name="a.png", is_archive=False, blob_key=blob_key, size_bytes=1)
+    session.add(upload)
+    session.flush()
+    upload.created_at = func.now() - timedelta(seconds=age_seconds)
+    item = predictions.Item(ordinal=0, upload_id=upload.id, member_index=None, file="a.png")
+    predictions.insert_predictions(session, [make_answer(item)], job_id=None, model_version="7")
+    session.flush()
+
+
+def rows(session: Session, table: type[Upload] | type[Prediction]) -> int:
+    return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def test_an_ended_job_expires_when_its_time_is_over_and_leaves_its_row(session: Session) -> None:
+    job = make_ended_job(session)
+    assert retention.expired_jobs(session, limit=9) == []
+    expire(session, job)
+    assert retention.expired_jobs(session, limit=9) == [job.id]
+    assert retention.expire_job(session, job.id) == ["key-0"]
+    session.refresh(job)
+    assert (job.state, job.succeeded) == (JobState.EXPIRED, 1)
+    assert (rows(session, Upload), rows(session, Prediction), chunks_of(session, job)) == (0, 0, [])
+    assert retention.expired_jobs(session, limit=9) == []
+    assert retention.expire_job(session, job.id) == []
+    assert jobs.list_jobs(session, owner_id=None, limit=9) == []
+
+
+def test_a_job_that_goes_on_does_not_expire(session: Session) -> None:
+    job = make_running_job(session)
+    expire(session, job)
+    assert retention.expired_jobs(session, limit=9) == []
+    assert retention.expire_job(session, job.id) == []
+    assert rows(session, Upload) == 1
+
+
+def test_a_job_without_retention_is_kept(session: Session) -> None:
+    job = make_running_job(session)
+    finish(session, claim(session, chunks_of(session, job)[0].id))
+    assert job.expires_at is None
+    assert retention.expired_jobs(session, limit=9) == []
+
+
+def test_a_blob_goes_with_the_last_job_that_names_it(session: Session) -> None:
+    first, second = make_ended_job(session), make_ended_job(session)
+    assert retention.expire_job(session, first.id) == []
+    assert retention.expire_job(session, second.id) == ["key-0"]
+
+
+def test_single_images_are_deleted_with_their_predictions(session: Session) -> None:
+    make_single(session, age_seconds=MINUTE + 1, blob_key="old")
+    make_single(session, age_seconds=MINUTE - 9, blob_key="young")
+    make_ended_job(session)
+    assert retention.expire_singles(session, retention_seconds=MINUTE, limit=9) == ["old"]
+    assert (rows(session, Upload), rows(session, Prediction)) == (2, 2)
+    assert retention.expire_singles(session, retention_seconds=MINUTE, limit=9) == []
