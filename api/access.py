@@ -27,6 +27,7 @@ ACCESS: dict[str, Access | Scope] = {
     "GET /jobs/{job_id}": Scope.READ,
     "GET /jobs/{job_id}/results": Scope.READ,
     "POST /jobs/{job_id}/cancel": Scope.SUBMIT,
+    "POST /jobs/{job_id}/retry": Scope.SUBMIT,
     "GET /predictions/{prediction_id}": Scope.READ,
     "GET /predictions/{prediction_id}/image": Scope.READ,
     "GET /predictions/{prediction_id}/gradcam.png": Scope.READ,

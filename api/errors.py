@@ -27,6 +27,7 @@ from registry.errors import RegistryError, RegistryUnavailable
 from store.archives import ArchiveError
 from store.blobs import BlobMissing, BlobsFull, BlobsUnavailable
 from store.idempotency import KeyLost
+from store.retries import JobNotFinished, NothingFailed
 
 
 class Limit(BaseModel):
@@ -276,6 +277,8 @@ ANSWERS: dict[type[Exception], Answer] = {
     FileTooLarge: Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, FileTooLarge.reason),
     ImageError: Answer(HTTPStatus.UNPROCESSABLE_ENTITY, ImageError.reason),
     ArchiveError: Answer(HTTPStatus.UNPROCESSABLE_ENTITY, ArchiveError.reason),
+    JobNotFinished: Answer(HTTPStatus.CONFLICT, "job_not_finished"),
+    NothingFailed: Answer(HTTPStatus.CONFLICT, "nothing_failed"),
     KeyLost: Answer(IdempotencyKeyInUse.status, IdempotencyKeyInUse.reason),
     BlobMissing: Answer(HTTPStatus.GONE, "upload_gone"),
     PackedCamError: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, "damaged_gradcam"),

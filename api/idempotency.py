@@ -70,7 +70,7 @@ class Attempt:
 
 @asynccontextmanager
 async def attempted(
-    request: Request, services: Services, *, client: str, key: str | None, options: Mapping[str, Any]
+    request: Request, services: Services, *, client: str, key: str | None, options: Mapping[str, Any], has_body: bool = True
 ) -> AsyncIterator[Attempt]:
     """The block does what is asked for, unless `first` says that it was done. Raises a `RequestRefused`."""
     kind = f"{request.method} {request.url.path}"
@@ -81,7 +81,9 @@ async def attempted(
     found = await run_in_threadpool(_begin, services, client, key)
     watched = fingerprint.watching(request)
     if isinstance(found, FirstAnswer):
-        yield Attempt(watched, fingerprint, None, await _repeat(watched, services, fingerprint, found))
+        if has_body:
+            await _read_away(watched, services)
+        yield Attempt(watched, fingerprint, None, _repeated(fingerprint, found))
         return
     renewing = asyncio.create_task(_keep_renewing(services, found))
     try:
@@ -108,10 +110,13 @@ def _begin(services: Services, client: str, key: str) -> Hold | FirstAnswer:
     return found
 
 
-async def _repeat(request: Request, services: Services, fingerprint: Fingerprint, first: FirstAnswer) -> JobView:
-    """Read the body, to compare and throw away."""
+async def _read_away(request: Request, services: Services) -> None:
+    """Read the body only to compare it."""
     async for _ in counted(request, BodyLimit("max_upload_bytes", services.settings.max_upload_bytes)):
         pass
+
+
+def _repeated(fingerprint: Fingerprint, first: FirstAnswer) -> JobView:
     if fingerprint.hexdigest() != first.fingerprint:
         raise IdempotencyKeyReused
     return JobView.model_validate(first.body)

@@ -41,7 +41,8 @@ from store.models import GradcamPolicy, Job, JobState
 
 router = APIRouter(tags=["jobs"])
 
-_POLL_SECONDS = "1"
+POLL_SECONDS = "1"
+"""When to ask again."""
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -122,7 +123,7 @@ async def submit_job(
             view = await run_in_threadpool(_create_job, services, received, options, terms, attempt)
             services.sender.plan_job(view.id)
     attempt.mark(response)
-    response.headers.update({"Location": f"/jobs/{view.id}", "Retry-After": _POLL_SECONDS})
+    response.headers.update({"Location": f"/jobs/{view.id}", "Retry-After": POLL_SECONDS})
     return view
 
 
@@ -178,7 +179,7 @@ def get_job(job_id: UUID, session: SessionDep, caller: CallerDep, response: Resp
     """State, counts, progress and rate; while the job goes on, `Retry-After` says when to ask again."""
     view = JobView.of(found_job(session, job_id, caller))
     if not view.is_finished:
-        response.headers["Retry-After"] = _POLL_SECONDS
+        response.headers["Retry-After"] = POLL_SECONDS
     return view
 
 

@@ -45,7 +45,9 @@ async def _cancel_after(
     return None if cancel_after is None else parse_cancel_after(cancel_after.strip())
 
 
-CancelAfterDep = Annotated[datetime | timedelta | None, Depends(_cancel_after)]
+CancelAfter = datetime | timedelta | None
+"""A time, how long from now, or never."""
+CancelAfterDep = Annotated[CancelAfter, Depends(_cancel_after)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Terms:
     """What was agreed for a job. `retention_seconds` None keeps it for ever."""
 
     owner_id: UUID | None
-    cancel_after: datetime | timedelta | None
+    cancel_after: CancelAfter
     retention_seconds: int | None
 
 

@@ -22,6 +22,7 @@ class NewUpload:
     is_archive: bool
     blob_key: str
     size_bytes: int
+    members: list[int] | None = None
 
 
 def create_job(

@@ -106,6 +106,7 @@ class Base(DeclarativeBase):
         dict[str, Any]: JSONB,
         list[dict[str, Any]]: JSONB,
         list[str]: JSONB,
+        list[int]: JSONB(none_as_null=True),
     }
 
 
@@ -210,6 +211,7 @@ class Upload(Base):
     is_archive: Mapped[bool]
     blob_key: Mapped[str]
     size_bytes: Mapped[int]
+    members: Mapped[list[int] | None]  # places in the archive's directory that a retry takes; None takes all
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

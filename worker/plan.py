@@ -102,7 +102,11 @@ def _survey(runtime: Runtime, uploads: Sequence[Upload], lease: Lease) -> tuple[
 
 
 def _entries(runtime: Runtime, upload: Upload, *, room: int) -> Iterator[tuple[int | None, str, Refusal | None]]:
-    """What the upload holds; an archive that cannot be opened, or has more entries than there is room, is one refused item."""
+    """What the upload holds, or what a retry takes of it; an archive that cannot be opened, or has more entries than there is
+    room, is one refused item.
+    """
+    if upload.members == []:
+        return
     if not upload.is_archive:
         yield None, upload.name, None if room > 0 else _too_many(runtime)
         return
@@ -114,8 +118,10 @@ def _entries(runtime: Runtime, upload: Upload, *, room: int) -> Iterator[tuple[i
     if len(opened.infolist()) > room:
         yield None, upload.name, _too_many(runtime)
         return
+    taken = set(upload.members or ())
     for member in archives.list_members(opened, max_item_bytes=runtime.settings.max_item_bytes):
-        yield member.index, member.name, member.refusal
+        if upload.members is None or member.index in taken:
+            yield member.index, member.name, member.refusal
 
 
 def _too_many(runtime: Runtime) -> Refusal:

@@ -1,0 +1,57 @@
+import pytest
+from sqlalchemy.orm import Session
+
+from store import jobs, predictions, retention, retries
+from store.jobs import Plan
+from store.models import ItemStatus, Job, JobState, Upload
+from store.predictions import Item, NewPrediction
+from store.retries import JobNotFinished, NothingFailed
+from tests.store.rows import begin, chunks_of, claim, finish, make_job, make_running_job
+
+
+def failed(upload: Upload, index: int | None, *, status: ItemStatus = ItemStatus.FAILED, ordinal: int = 0) -> NewPrediction:
+    item = Item(ordinal=ordinal, upload_id=upload.id, member_index=index, file="a")
+    return predictions.refused(item, reason="bad", detail="It is bad.", status=status)
+
+
+def make_failed_job(session: Session, *members: tuple[int, int | None]) -> Job:
+    """An ended job of three uploads, of which the items at these (upload, place) failed."""
+    job = make_job(session, uploads=3)
+    refused = [failed(job.uploads[upload], index, ordinal=n) for n, (upload, index) in enumerate(members)]
+    refused.append(failed(job.uploads[2], 9, status=ItemStatus.SKIPPED, ordinal=99))
+    plan = Plan(model_version="7", review_threshold=0.9, chunks=[], refused=refused)
+    jobs.finish_planning(session, job.id, begin(session, job), plan)
+    assert job.state == JobState.FAILED
+    return job
+
+
+def retry(session: Session, job: Job) -> Job:
+    return retries.retry_failed(session, job.id, cancel_after=None)
+
+
+def test_a_retry_takes_the_failed_items_and_nothing_else(session: Session) -> None:
+    source = make_failed_job(session, (0, 5), (0, 2), (1, None))
+    again = retry(session, source)
+    assert (again.state, again.retry_of, again.review_threshold) == (JobState.QUEUED, source.id, 0.9)
+    assert [upload.members for upload in again.uploads] == [[2, 5], None, []]
+    assert [upload.blob_key for upload in again.uploads] == [upload.blob_key for upload in source.uploads]
+
+
+def test_blobs_outlive_the_job_that_brought_them(session: Session) -> None:
+    source = make_failed_job(session, (0, 5))
+    again = retry(session, source)
+    assert retention.expire_job(session, source.id) == []
+    jobs.request_cancel(session, again.id, reason="cancelled", detail="")
+    assert retention.expire_job(session, again.id) == ["key-0", "key-1", "key-2"]
+
+
+def test_a_job_that_goes_on_is_not_tried_again(session: Session) -> None:
+    with pytest.raises(JobNotFinished, match="The job is running"):
+        retry(session, make_running_job(session))
+
+
+def test_where_nothing_failed_there_is_nothing_to_try(session: Session) -> None:
+    job = make_running_job(session)
+    finish(session, claim(session, chunks_of(session, job)[0].id))
+    with pytest.raises(NothingFailed):
+        retry(session, job)
