@@ -50,6 +50,7 @@ ENV PATH=/opt/penpress/bin:$PATH \
 WORKDIR /var/lib/penpress
 EXPOSE 8000
 STOPSIGNAL SIGTERM
+# It refuses to start before there is a key: `docker run … penpress keys create NAME`, with the same volume.
 CMD ["penpress", "up", "--host", "0.0.0.0"]
 
 FROM runtime AS train

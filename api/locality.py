@@ -4,7 +4,6 @@ Looked at are the addresses of both ends of the connection, not what was asked t
 `uvicorn --host 0.0.0.0` is as safe. A proxy on this machine would hide who calls, so what it adds to a request is refused too.
 """
 
-import ipaddress
 from urllib.parse import urlsplit
 
 from anyio.to_thread import run_sync
@@ -13,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.deps import Services
 from api.errors import ANSWERS, KeysRequired, RequestRefused, UntrustedHost, problem_response
+from store.loopback import is_loopback
 
 _PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 _ALWAYS_ANSWERED = "/livez"  # says only that there is somebody; else an orchestrator would restart what waits for its first key
@@ -60,19 +60,6 @@ def fault_of(scope: Scope, trusted: frozenset[str]) -> RequestRefused | None:
 def trusted_hosts(names: str | None) -> frozenset[str]:
     """The setting `trusted_hosts` as names in small letters."""
     return frozenset(filter(None, (name.strip().lower() for name in (names or "").split(","))))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address, or the name localhost, means this machine alone."""
-    name = host.lower().rstrip(".")
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return bool((mapped or address).is_loopback)
 
 
 def _is_trusted(host: str, trusted: frozenset[str]) -> bool:

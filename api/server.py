@@ -5,21 +5,31 @@ it stops listening at once, while whoever sends clients here still does; so firs
 """
 
 import asyncio
+import logging
 import signal
+import sys
 import time
 from types import FrameType
 from typing import Any
 
 from fastapi import FastAPI
+from sqlalchemy.exc import SQLAlchemyError
 from uvicorn import Config, Server
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.app import create_app
+from api.errors import KeysRequired
+from api.keyring import Keyring
+from store.database import Database
+from store.loopback import is_loopback
 from store.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 
 def serve(settings: Settings) -> None:
-    """Answer until SIGTERM or Ctrl-C."""
+    """Answer until SIGTERM or Ctrl-C. Raises `SystemExit` with a sentence where others would be answered without keys."""
+    _demand_keys(settings)
     app = create_app(settings)
     config = Config(
         app,
@@ -30,6 +40,22 @@ def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=round(settings.shutdown_seconds),
     )
     AnnouncedStop(config, app, grace_seconds=settings.shutdown_grace_seconds).run()
+
+
+def _demand_keys(settings: Settings) -> None:
+    """While the database cannot be asked, requests are; see `api.locality`."""
+    if is_loopback(settings.host):
+        return
+    database = Database.from_settings(settings, patience_seconds=settings.database_seconds)
+    try:
+        known = Keyring(database).has_keys()
+    except SQLAlchemyError as error:
+        _log.warning("nobody knows whether there are keys, so each request will ask: %s", error)
+        return
+    finally:
+        database.close()
+    if not known:
+        sys.exit(f"{KeysRequired.__doc__} It was to listen on {settings.host}.")
 
 
 class AnnouncedStop(Server):

@@ -1,4 +1,4 @@
-"""The command line: `penpress up`, `classify`, `results` and `jobs`, and those of `training` and `registry`.
+"""The command line: `penpress up`, `classify`, `results`, `jobs` and `keys`, and those of `training` and `registry`.
 
 Every command imports what it needs when it runs, so that `--help` and `--version` answer at once. What goes wrong is one
 sentence on standard error: exit code 2 when nothing was done, 1 when part of it failed or is not finished, 130 after Ctrl-C.
@@ -8,22 +8,21 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from inference.errors import BundleError
 from penpress import __version__
 from penpress.compare import compare
+from penpress.configured import read_settings
 from penpress.errors import Interrupted, PenpressError
+from penpress.keys import keys_commands
 from registry.cli import Defaults
 from registry.cli import app as registry_commands
 from registry.errors import RegistryError
 from training.cli import cross_validate, data_commands, train
 from training.errors import TrainingError, operating_system_sentence
-
-if TYPE_CHECKING:
-    from store.settings import Settings
 
 _DEFAULT_URL = "http://127.0.0.1:8000"
 
@@ -46,6 +45,7 @@ FormatName = Annotated[
 app.command()(train)
 app.command()(cross_validate)
 app.add_typer(data_commands, name="data")
+app.add_typer(keys_commands, name="keys")
 registry_commands.command()(compare)
 app.add_typer(registry_commands, name="registry")
 
@@ -78,7 +78,7 @@ def _options(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave.")
     ] = False,
 ) -> None:
-    context.obj = Defaults(tracking_uri=lambda: _settings().mlflow_uri)
+    context.obj = Defaults(tracking_uri=lambda: read_settings().mlflow_uri)
 
 
 @app.command()
@@ -95,7 +95,7 @@ def up(
     from penpress.status import Terminal
     from penpress.up import Up
 
-    settings = _settings()
+    settings = read_settings()
     run = Up(
         settings,
         host=settings.host if host is None else host,
@@ -110,7 +110,7 @@ def _start_in_background(port: int | None, host: str | None, workers: int | None
 
     given = {"--port": port, "--host": host, "--workers": workers}
     options = [word for name, value in given.items() if value is not None for word in (name, str(value))]
-    typer.echo(f"Penpress is ready at {start_in_background(_settings().home_dir, options)}")
+    typer.echo(f"Penpress is ready at {start_in_background(read_settings().home_dir, options)}")
 
 
 @app.command()
@@ -118,7 +118,7 @@ def down() -> None:
     """Stop what `penpress up` runs on this machine."""
     from penpress.background import stop_in_background
 
-    stop_in_background(_settings().home_dir)
+    stop_in_background(read_settings().home_dir)
     typer.echo("Penpress has stopped.")
 
 
@@ -141,7 +141,7 @@ def classify(
         for sentence in sources.overlooked:
             typer.echo(sentence, err=True)
         if local:
-            code = classify_here(sources, _settings(), output, out)
+            code = classify_here(sources, read_settings(), output, out)
         else:
             code = classify_at(_service_url(url), sources, output, out, options=f" --url {url}" if url else "")
     raise typer.Exit(code)
@@ -182,21 +182,7 @@ def _interruptible() -> Iterator[None]:
         raise Interrupted from None
 
 
-def _settings() -> "Settings":
-    from pydantic import ValidationError
-
-    from store.settings import Settings
-
-    try:
-        return Settings()
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0])
-        variable = name if name.isupper() else f"PENPRESS_{name.upper()}"
-        raise PenpressError(f"The setting {variable} is wrong: {first['msg']}.") from error
-
-
 def _service_url(given: str | None) -> str:
     from penpress.state import service_url
 
-    return given or service_url(_settings().home_dir) or _DEFAULT_URL
+    return given or service_url(read_settings().home_dir) or _DEFAULT_URL

@@ -1,7 +1,7 @@
 """What the command line can run into; the message is one clear sentence for the person at the terminal.
 
 PenpressError
-  ServiceFailed  NoServerBinary  NoSocketFolder  AlreadyRunning  NotRunning  PortInUse
+  ServiceFailed  NoServerBinary  NoSocketFolder  AlreadyRunning  NotRunning  PortInUse  KeysRequired  KeyRefused
   NothingToDo  NoSuchPath  NotAZip  CannotWrite  UnknownFormat  NoModel  Interrupted
   ClientError
     Unreachable  Refused  BadAnswer
@@ -47,6 +47,14 @@ class NotRunning(PenpressError):
 
 class PortInUse(PenpressError):
     """The port is in use."""
+
+
+class KeysRequired(PenpressError):
+    """Without keys Penpress listens on this machine's own address only; make the first key with: penpress keys create NAME."""
+
+
+class KeyRefused(PenpressError):
+    """That cannot be done with the key."""
 
 
 class NothingToDo(PenpressError):

@@ -55,10 +55,16 @@ def remove_state(home: Path) -> None:
     _note(home).unlink(missing_ok=True)
 
 
+def running_state(home: Path) -> State | None:
+    """The note of the `up` on this home, if one is running."""
+    state = read_state(home)
+    return state if state and _is_locked(home) else None
+
+
 def service_url(home: Path) -> str | None:
     """Where the `up` on this home answers, if one is running."""
-    state = read_state(home)
-    return state.url if state and _is_locked(home) else None
+    state = running_state(home)
+    return state.url if state else None
 
 
 @contextmanager

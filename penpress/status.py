@@ -1,6 +1,7 @@
-"""What `penpress up` and `penpress jobs` show."""
+"""What `penpress up`, `penpress jobs` and `penpress keys list` show."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from itertools import islice
 
 from rich.console import Console
@@ -10,6 +11,7 @@ from penpress import __version__
 from penpress.client import Job
 from penpress.output import PIPED_COLUMNS
 from penpress.up import Up
+from store.models import Key
 
 _SHOWN_JOBS = 50
 _console = Console(highlight=False, markup=False)
@@ -55,7 +57,31 @@ def show_jobs(jobs: Iterable[Job]) -> None:
         numbers = [str(counts.get(name) or 0) for name in ("total", "processed", "failed")]
         created = job["created_at"][:19].replace("T", " ")
         table.add_row(job["id"], job["state"], *numbers, "" if rate is None else f"{rate:.1f}", created)
+    _print(table, otherwise="There are no jobs yet.")
+
+
+def show_keys(keys: Iterable[Key]) -> None:
+    """Every key as a table, without its secrets."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("ID", "NAME", "SCOPES", "LIMITS", "CREATED", "STATE"):
+        table.add_column(name, no_wrap=name != "LIMITS")
+    for key in keys:
+        state = f"revoked {_moment(key.revoked_at)}" if key.revoked_at else "in use"
+        table.add_row(str(key.id), key.name, ", ".join(key.scopes), _limits(key), _moment(key.created_at), state)
+    _print(table, otherwise="There are no keys: the service answers this machine only, and whoever is on it.")
+
+
+def _limits(key: Key) -> str:
+    names = ("max_open_jobs", "max_stored_bytes", "max_requests_per_minute")
+    return ", ".join(f"{name} {value}" for name in names if (value := getattr(key, name)) is not None)
+
+
+def _moment(time: datetime) -> str:
+    return time.isoformat(sep=" ", timespec="seconds")
+
+
+def _print(table: Table, *, otherwise: str) -> None:
     if table.row_count:
         (_console if _console.is_terminal else Console(width=PIPED_COLUMNS)).print(table)
     else:
-        _console.print("There are no jobs yet.")
+        _console.print(otherwise, soft_wrap=True)

@@ -2,7 +2,7 @@
 
 What needs nothing starts at once: the API imports its libraries while Postgres makes its cluster, and connects when there is
 something to connect to. Only the migrations wait for Postgres, the worker for Redis, and the sweep, which nobody misses at
-first, for all the others.
+first, for all the others. An API that others can reach waits until it is known that there are keys.
 """
 
 import errno
@@ -20,7 +20,8 @@ from typing import Protocol
 
 from penpress.embedded_postgres import postgres_service
 from penpress.embedded_redis import redis_service
-from penpress.errors import PortInUse, ServiceFailed
+from penpress.errors import KeysRequired, PortInUse, ServiceFailed
+from penpress.keys_database import has_keys
 from penpress.processes import end_orphan, usable_cores
 from penpress.programs import Addresses, Programs
 from penpress.service import Configured, Service, wait_until_ready
@@ -28,6 +29,7 @@ from penpress.state import Started, State, only_one, read_state, remove_state, w
 from penpress.supervisor import Supervisor
 from registry.cache import BundleCache
 from registry.catalog import PROD
+from store.loopback import is_loopback
 from store.settings import Settings
 
 _CHECK_SECONDS = 0.1
@@ -113,13 +115,17 @@ class Up:
         def bring_up_database() -> None:
             _bring_up(supervisor, postgres)
             supervisor.run(programs.migrations())
+            if not is_loopback(self._host):
+                self._demand_keys(postgres.url)
+                supervisor.start(programs.api())
 
         def bring_up_worker() -> None:
             _bring_up(supervisor, redis)
             supervisor.start(programs.worker(self.processes))
 
         database = executor.submit(bring_up_database)
-        supervisor.start(programs.api())
+        if is_loopback(self._host):
+            supervisor.start(programs.api())
         return [database, executor.submit(bring_up_worker)]
 
     def _wait_until_ready(self, supervisor: Supervisor, url: str, steps: list[Future[None]], model: Future[None]) -> bool:
@@ -141,6 +147,11 @@ class Up:
             if time.monotonic() > deadline:
                 raise ServiceFailed(f"Penpress was not ready after {_READY_SECONDS:.0f} s; see {self.home / 'logs'}.")
         return False
+
+    def _demand_keys(self, database_url: str) -> None:
+        """Raises `KeysRequired`: what others can reach needs keys before it answers."""
+        if not has_keys(database_url):
+            raise KeysRequired(f"{KeysRequired.__doc__} It was to listen on {self._host}.")
 
     def _has_model(self) -> bool:
         return BundleCache(self.settings.models_dir, self.settings.mlflow_uri, PROD).read_pointer() is not None

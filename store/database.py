@@ -29,6 +29,7 @@ class Database:
         self._patience = Patience(patience_seconds)
         self.engine = create_engine(
             url,
+            hide_parameters=True,  # what clients sent, and secrets, would otherwise stand in logged errors
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_timeout=patience_seconds,

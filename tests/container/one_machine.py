@@ -18,6 +18,8 @@ _STOP_SECONDS = 60
 
 def main(samples: Path) -> None:
     _check_image()
+    _check_refusal()
+    os.environ["PENPRESS_KEY"] = _make_key()
     started = time.monotonic()
     up = subprocess.Popen(["penpress", "up", "--host", "0.0.0.0"], stdout=subprocess.PIPE, text=True)
     try:
@@ -37,6 +39,16 @@ def _check_image() -> None:
     assert subprocess.run(["penpress", "--version"]).returncode == 0
     without_torch = subprocess.run([sys.executable, "-c", "import torch"], capture_output=True, text=True)
     assert "No module named 'torch'" in without_torch.stderr
+
+
+def _check_refusal() -> None:
+    """Without a key it does not listen to others."""
+    refused = subprocess.run(["penpress", "up", "--host", "0.0.0.0"], capture_output=True, text=True)
+    assert "penpress keys create" in refused.stderr, refused
+
+
+def _make_key() -> str:
+    return subprocess.run(["penpress", "keys", "create", "test"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 def _wait_until_ready(up: subprocess.Popen[str]) -> None:

@@ -43,9 +43,11 @@ def main(compose_file: Path, samples: Path) -> None:
         running: dict[str, subprocess.Popen[bytes]] = {}
         try:
             for name in _in_order(services):
+                if name == "api":
+                    key = _make_key(services[name], stand_in)
                 running |= _bring_up(name, services[name], stand_in, is_once=_is_once(name, services))
             _check_registry_names()
-            _classify(samples)
+            _classify(samples, key)
             _show_memory(running)
         finally:
             for name, process in reversed(running.items()):
@@ -135,12 +137,19 @@ def _check_registry_names() -> None:
     assert statuses == [200, 403], statuses
 
 
-def _classify(samples: Path) -> None:
+def _make_key(spec: Spec, stand_in: _StandIns) -> str:
+    """What `docker compose run --rm api penpress keys create` does."""
+    environment = stand_in.environment | spec["environment"]
+    command = ["penpress", "keys", "create", "test"]
+    return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+def _classify(samples: Path, key: str) -> None:
     body = io.BytesIO()
     with zipfile.ZipFile(body, "w") as archive:
         for path in samples.iterdir():
             archive.write(path, path.name)
-    with httpx.Client(base_url="http://127.0.0.1:8000") as client:
+    with httpx.Client(base_url="http://127.0.0.1:8000", headers={"Authorization": f"Bearer {key}"}) as client:
         answer = client.post("/jobs", content=body.getvalue(), headers={"Content-Type": "application/zip"}).raise_for_status()
         job = answer.json()
         while job["state"] not in {"completed", "failed", "cancelled", "expired"}:
