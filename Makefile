@@ -7,7 +7,9 @@ DATA ?= ../shared/data
 WEIGHTS ?= $(DATA)/weights/mobilenet_v2_imagenet.safetensors
 PORT ?= 8000
 STARTER ?= registry/starter
-TRAIN_OPTIONS ?= --strategy finetune --epochs 7 --epoch-images 4096 --label-smoothing 0.02 --plateau-patience 0
+TRAIN_OPTIONS ?= --strategy finetune --epochs 6 --epoch-images 4096 --augmentation 0.25 --label-smoothing 0.02 --plateau-patience 0
+RECIPE = $(PENPRESS) cross-validate build/data/lines --folds 3 --weights $(WEIGHTS) --strategy finetune --height 128 --width 512 \
+	--crop-width 128 --epochs 2 --epoch-images 3072 --label-smoothing 0.02 --plateau-patience 0
 VENV := .venv
 BIN := $(VENV)/bin
 PENPRESS := $(BIN)/penpress
@@ -57,6 +59,14 @@ build/data/lines: | $(VENV)/.dev
 build/data/typewritten: | $(VENV)/.dev
 	$(BIN)/python samples/make_lines.py build/drawn
 	$(PENPRESS) data import folder build/drawn --out $@ --source "drawn by samples/make_lines.py" --licence CC0-1.0
+
+.PHONY: recipes
+recipes: build/data/lines ## Compare augmentation and sampling on sources left out; the card shows it
+	$(RECIPE) --augmentation 1.0 --json $(STARTER)/results/recipes/full.json --out build/cv/full
+	$(RECIPE) --augmentation 0.5 --json $(STARTER)/results/recipes/half.json --out build/cv/half
+	$(RECIPE) --augmentation 0.25 --json $(STARTER)/results/recipes/quarter.json --out build/cv/quarter
+	$(RECIPE) --augmentation 0.0 --json $(STARTER)/results/recipes/unvaried.json --out build/cv/unvaried
+	$(RECIPE) --augmentation 0.5 --no-balanced --json $(STARTER)/results/recipes/half-unbalanced.json --out build/cv/half-unbalanced
 
 .PHONY: card
 card: $(VENV)/.dev ## Measure the model that ships on DATA, and render its card

@@ -46,12 +46,13 @@ def render_card(directory: Path, results: Path) -> str:
     if "by_class" not in bundle.manifest.metrics.get("test", {}):
         raise NotMeasured(f"{directory} states no figures of its test split, as `penpress train` makes them.")
     unseen = _read(UnseenSources, results / "unseen_sources.json")
+    recipes = [UnseenSources.read(path) for path in sorted((results / "recipes").glob("*.json"))]
     robustness = _read(Robustness, results / "robustness.json")
     odd_inputs = _read(OddInputs, results / "odd_inputs.json")
     _refuse_others(bundle, robustness, odd_inputs)
     sections = {
         **card_sections.render(bundle.manifest),
-        **card_measured.render(bundle.manifest, unseen, robustness, odd_inputs),
+        **card_measured.render(bundle.manifest, unseen, recipes, robustness, odd_inputs),
         "attribution": _text(directory / _ATTRIBUTION),
     }
     filled = Template(_text(directory / _TEXT)).substitute(sections)

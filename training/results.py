@@ -83,3 +83,13 @@ class UnseenSources(Results):
     parameters: dict[str, str]
     folds: int
     sources: dict[str, Counted]
+
+    @property
+    def images(self) -> int:
+        """Of all sources."""
+        return sum(counted.images for counted in self.sources.values())
+
+    @property
+    def accuracy(self) -> float:
+        """The share of right answers among them."""
+        return sum(counted.right for counted in self.sources.values()) / self.images
