@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.exc import OperationalError
 
+from api.backpressure import REFUSALS, claim_room
 from api.deps import Services, ServicesDep
 from api.documented import problems
 from api.errors import (
@@ -58,6 +59,7 @@ def cancel_job(job_id: UUID, services: ServicesDep, caller: CallerDep, response:
     responses=problems(
         *(NotFound, JobExpired, InvalidRequest, JobNotFinished, NothingFailed),
         *(BadIdempotencyKey, IdempotencyKeyInUse, IdempotencyKeyReused),
+        *REFUSALS,
         OperationalError,
     ),
 )
@@ -88,6 +90,7 @@ async def retry_job(
 def _retry(services: Services, caller: Caller, job_id: UUID, cancel_after: CancelAfter, attempt: Attempt) -> JobView:
     with services.database.transaction() as session:
         found_job(session, job_id, caller)
+        claim_room(session, services, caller, more_bytes=0)
         job = retries.retry_failed(session, job_id, cancel_after=cancel_after)
         attempt.record(session, job, status=HTTPStatus.ACCEPTED)
         return JobView.of(job)

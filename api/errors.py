@@ -3,6 +3,7 @@
 RequestRefused
   InvalidRequest  NotFound  NotAZip  NoFiles  NothingUploaded  UploadTooLarge  TooManyFiles  UnsupportedUpload
   UploadAborted  BodyTooSlow  DiskFull  NoGradcam  BadCursor  JobFinished  JobExpired  BadIdempotencyKey
+  TooManyOpenJobs  QuotaExceeded  QueueFull
   IdempotencyKeyInUse  IdempotencyKeyReused  NotReady
   KeyMissing  KeyUnknown  KeyRevoked  ScopeMissing  KeysRequired  UntrustedHost  RateLimited
 """
@@ -202,6 +203,30 @@ class IdempotencyKeyReused(RequestRefused):
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     reason = "idempotency_key_reused"
+
+
+class TooManyOpenJobs(RequestRefused):
+    """The client has as many jobs that have not ended as it may; it can wait for one, or cancel it."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    reason = "too_many_open_jobs"
+    headers = {"Retry-After": "10"}  # noqa: RUF012  # a Mapping, which nobody writes to
+
+
+class QuotaExceeded(RequestRefused):
+    """The client would keep more bytes than it may; room comes as its jobs expire."""
+
+    status = HTTPStatus.INSUFFICIENT_STORAGE  # as RFC 4331 has it for quotas
+    reason = "quota_exceeded"
+    headers = {"Retry-After": "3600"}  # noqa: RUF012  # a Mapping, which nobody writes to
+
+
+class QueueFull(RequestRefused):
+    """More work waits than the queue may hold; try again later."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    reason = "queue_full"
+    headers = {"Retry-After": "30"}  # noqa: RUF012  # a Mapping, which nobody writes to
 
 
 class NotReady(RequestRefused):

@@ -11,7 +11,8 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from api import uploads
-from api.bodies import too_large, too_many_files
+from api.backpressure import REFUSALS, check_room, claim_room
+from api.bodies import announced_bytes, too_large, too_many_files
 from api.deps import Services, ServicesDep, SessionDep
 from api.documented import problems
 from api.errors import (
@@ -95,6 +96,7 @@ class JobOptions(BaseModel):
         UnsupportedUpload,
         *(InvalidRequest, NotAZip, NoFiles, NothingUploaded),
         *(BadIdempotencyKey, IdempotencyKeyInUse, IdempotencyKeyReused),
+        *REFUSALS,
         *(UploadAborted, BodyTooSlow, disk_full(536_870_912, 1_048_576)),
         *(OperationalError, BlobsUnavailable),
     ),
@@ -113,26 +115,28 @@ async def submit_job(
     The answer 202 means durable: the files are synced and the rows committed. Poll the address in `Location`.
     """
     asked = {**options.model_dump(), "cancel_after": request.headers.get("cancel-after")}
-    terms = Terms(
-        caller.owner_id, cancel_after, settled_retention(options.retention_seconds, services.settings.retention_seconds)
-    )
+    terms = Terms(cancel_after, settled_retention(options.retention_seconds, services.settings.retention_seconds))
     async with attempted(request, services, client=caller.client, key=key, options=asked) as attempt:
         view = attempt.first
         if view is None:
+            await run_in_threadpool(check_room, services, caller, more_bytes=announced_bytes(request))
             received = await uploads.receive_uploads(attempt.request, services, name=options.name)
-            view = await run_in_threadpool(_create_job, services, received, options, terms, attempt)
+            view = await run_in_threadpool(_create_job, services, caller, received, options, terms, attempt)
             services.sender.plan_job(view.id)
     attempt.mark(response)
     response.headers.update({"Location": f"/jobs/{view.id}", "Retry-After": POLL_SECONDS})
     return view
 
 
-def _create_job(services: Services, received: list[NewUpload], options: JobOptions, terms: Terms, attempt: Attempt) -> JobView:
+def _create_job(
+    services: Services, caller: Caller, received: list[NewUpload], options: JobOptions, terms: Terms, attempt: Attempt
+) -> JobView:
     try:
         with services.database.transaction() as session:
+            claim_room(session, services, caller, more_bytes=sum(upload.size_bytes for upload in received))
             job = jobs.create_job(
                 session,
-                owner_id=terms.owner_id,
+                owner_id=caller.owner_id,
                 name=uploads.clean_name(options.name or received[0].name),
                 uploads=received,
                 gradcam=options.gradcam,

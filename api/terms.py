@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import Depends, Header
 
@@ -54,7 +53,6 @@ CancelAfterDep = Annotated[CancelAfter, Depends(_cancel_after)]
 class Terms:
     """What was agreed for a job. `retention_seconds` None keeps it for ever."""
 
-    owner_id: UUID | None
     cancel_after: CancelAfter
     retention_seconds: int | None
 

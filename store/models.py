@@ -200,6 +200,7 @@ class Upload(Base):
     __table_args__ = (
         Index(None, "job_id"),
         Index(None, "blob_key"),
+        Index(None, "owner_id"),
         Index("ix_uploads_single_created_at", "created_at", postgresql_where=text("job_id IS NULL")),
     )
 

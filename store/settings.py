@@ -93,6 +93,12 @@ class Settings(BaseSettings):
     head_seconds: float = Field(30, gt=0, description="A connection whose request's head is not whole by then is closed.")
     pdf_dpi: int = Field(300, ge=36, le=1200, description="Resolution at which PDF pages are drawn.")
 
+    max_open_jobs: int = Field(1000, ge=1, description="Jobs of one client that have not ended; a key may have its own limit.")
+    max_stored_bytes: int = Field(
+        1024**4, ge=1, description="Bytes of uploads that are kept for one client; a key may have its own limit."
+    )
+    max_queued_items: int = Field(2_000_000, ge=1, description="Items that wait, of all clients, before jobs are refused.")
+    max_unplanned_jobs: int = Field(2000, ge=1, description="Jobs that wait to be planned, before more are refused.")
     retention_seconds: int | None = Field(
         30 * 24 * 3600,
         ge=1,

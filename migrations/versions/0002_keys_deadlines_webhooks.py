@@ -137,6 +137,7 @@ def upgrade() -> None:
     op.add_column("uploads", sa.Column("members", postgresql.JSONB(astext_type=sa.Text(), none_as_null=True), nullable=True))
     singles = sa.text("job_id IS NULL")
     op.create_index("ix_uploads_single_created_at", "uploads", ["created_at"], unique=False, postgresql_where=singles)
+    op.create_index(op.f("ix_uploads_owner_id"), "uploads", ["owner_id"], unique=False)
     op.create_index(op.f("ix_uploads_blob_key"), "uploads", ["blob_key"], unique=False)
     op.create_foreign_key(op.f("fk_uploads_owner_id_keys"), "uploads", "keys", ["owner_id"], ["id"])
 
@@ -145,6 +146,7 @@ def downgrade() -> None:
     """Undo."""
     op.drop_constraint(op.f("fk_uploads_owner_id_keys"), "uploads", type_="foreignkey")
     op.drop_index(op.f("ix_uploads_blob_key"), table_name="uploads")
+    op.drop_index(op.f("ix_uploads_owner_id"), table_name="uploads")
     op.drop_index("ix_uploads_single_created_at", table_name="uploads")
     op.drop_column("uploads", "members")
     op.drop_column("uploads", "owner_id")

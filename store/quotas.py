@@ -1,0 +1,53 @@
+"""How much work waits, and how much of the service one client takes up. Cheap enough to ask before every submission.
+
+`owner_id` is a key's id; None stands for all who use a service that knows no keys.
+"""
+
+import uuid
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, func, select, text
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from store.models import Job, JobState, Upload
+
+_WAITING = (JobState.QUEUED, JobState.PLANNING)
+_OPEN = (*_WAITING, JobState.RUNNING, JobState.CANCELLING)
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits: items of planned jobs, and jobs whose items nobody has counted yet."""
+
+    items: int
+    unplanned_jobs: int
+
+
+def backlog(session: Session) -> Backlog:
+    """The whole queue."""
+    left = func.coalesce(func.sum(Job.total - Job.succeeded - Job.failed - Job.skipped), 0)
+    unplanned = func.count().filter(Job.state.in_(_WAITING))
+    items, jobs = session.execute(select(left, unplanned).where(Job.state.in_(_OPEN))).one()
+    return Backlog(int(items), jobs)
+
+
+def open_jobs(session: Session, *, owner_id: uuid.UUID | None) -> int:
+    """Jobs of that client that have not ended."""
+    query = select(func.count()).select_from(Job).where(_of(Job.owner_id, owner_id), Job.state.in_(_OPEN))
+    return session.scalar(query) or 0
+
+
+def stored_bytes(session: Session, *, owner_id: uuid.UUID | None) -> int:
+    """Bytes of that client's uploads; what a retry shares with the job before counts once."""
+    blobs = select(Upload.blob_key, func.max(Upload.size_bytes).label("size")).where(_of(Upload.owner_id, owner_id))
+    sizes = blobs.group_by(Upload.blob_key).subquery()
+    return int(session.scalar(select(func.coalesce(func.sum(sizes.c.size), 0))) or 0)
+
+
+def lock_client(session: Session, *, owner_id: uuid.UUID | None) -> None:
+    """One submission of a client commits at a time, else two at once would each find room for one."""
+    session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:client, 0))"), {"client": f"quota:{owner_id}"})
+
+
+def _of(column: InstrumentedAttribute[uuid.UUID | None], owner_id: uuid.UUID | None) -> ColumnElement[bool]:
+    return column.is_(None) if owner_id is None else column == owner_id
