@@ -18,6 +18,9 @@ Optimiser = Literal["adam", "adamw"]
 Precision = Literal["no", "bf16", "fp16"]
 _STRIP = 256
 
+FOLDER = "folder"
+"""Beside a path: it is that of a folder."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -79,7 +82,7 @@ class TrainingConfig:
     labels: tuple[str, ...] = ("handwritten", "printed")
     weights: Annotated[Path | None, "safetensors file with ImageNet weights; by default torchvision's download"] = None
     typewritten: Annotated[
-        Path | None, "data set of typewritten lines, and of others that were made alike, to tell them by"
+        Path | None, "data set of typewritten lines, and of others that were made alike, to tell them by", FOLDER
     ] = None
     height: Annotated[int, "input height in pixels", _PIXELS] = 256
     width: Annotated[int, "input width in pixels", _PIXELS] = 1024

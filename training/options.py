@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
 
-from training.config import TrainingConfig
+from training.config import FOLDER, TrainingConfig
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -33,13 +33,14 @@ def _options() -> list[inspect.Parameter]:
             name,
             inspect.Parameter.KEYWORD_ONLY,
             default=defaults[name],
-            annotation=Annotated[get_args(hint)[0], _option(get_args(hint)[1])],
+            annotation=Annotated[get_args(hint)[0], _option(*get_args(hint)[1:])],
         )
         for name, hint in get_type_hints(TrainingConfig, include_extras=True).items()
         if get_origin(hint) is Annotated
     ]
 
 
-def _option(words: str) -> Any:
-    """An option; where it is a path there must be a file, which no other type heeds."""
-    return typer.Option(help=f"{words[0].upper()}{words[1:]}.", exists=True, dir_okay=False)
+def _option(words: str, *said: Any) -> Any:
+    """An option; where it is a path there must be a file or folder, which no other type heeds."""
+    folder = FOLDER in said
+    return typer.Option(help=f"{words[0].upper()}{words[1:]}.", exists=True, dir_okay=folder, file_okay=not folder)

@@ -13,7 +13,7 @@ from safetensors.torch import save_model
 from inference.bundle import Bundle, load_bundle
 from training.assemble import assemble
 from training.config import TrainingConfig
-from training.data import read_data_set, require_trainable
+from training.data import open_tables, read_data_set, require_trainable
 from training.fit import Epoch
 from training.golden import refuse_unreadable
 from training.progress import Stage
@@ -53,6 +53,8 @@ def train_candidate(config: TrainingConfig, folder: Path, tracking: Tracking, st
     """
     if config.golden is not None:
         refuse_unreadable(config.golden, config.input_spec)
+    if config.typewritten is not None:
+        open_tables(config.typewritten)  # it is needed at the end only, and too late to be missed then
     data_set = read_data_set(config.data, config.labels)
     seen = {**data_set, "train": subset(data_set["train"], config.subset, config.seed)}
     require_trainable(seen, config.labels)

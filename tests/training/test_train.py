@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torchvision.models import mobilenet_v2
 
 from training.config import TrainingConfig
-from training.errors import EmptySplit, OtherRun, PictureInTwoSplits
+from training.errors import EmptySplit, NoDataSet, OtherRun, PictureInTwoSplits
 from training.progress import silent
 from training.train import Tracking, train_candidate
 
@@ -65,3 +65,10 @@ def refused(config: TrainingConfig, folder: Path) -> None:
         train_candidate(config, folder, Tracking("http://127.0.0.1:1", "penpress", "candidate"), silent)
     finally:
         assert not folder.exists()
+
+
+def test_typewritten_lines_that_are_not_there_are_missed_before_anything_is_learnt(
+    make_data_set: Callable[..., Path], make_config: Callable[..., Any], tmp_path: Path
+) -> None:
+    with pytest.raises(NoDataSet, match="nowhere"):
+        refused(make_config(make_data_set(), typewritten=tmp_path / "nowhere"), tmp_path / "run")
