@@ -10,7 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
-from api import control, jobs, models, predict, predictions, results, system
+from api import control, jobs, models, predict, predictions, results, system, webhooks
 from api.deps import Services
 from api.documented import openapi_document
 from api.errors import install_error_handlers
@@ -45,7 +45,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         dependencies=[Depends(authorise)],
     )
     app.state.is_stopping = False
-    for module in (predict, jobs, control, results, predictions, models, system):
+    for module in (predict, jobs, control, results, predictions, webhooks, models, system):
         app.include_router(module.router)
     app.add_api_route("/", _page, include_in_schema=False)
     app.mount("/web", StaticFiles(directory=_WEB))

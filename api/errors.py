@@ -29,6 +29,7 @@ from store.archives import ArchiveError
 from store.blobs import BlobMissing, BlobsFull, BlobsUnavailable
 from store.idempotency import KeyLost
 from store.retries import JobNotFinished, NothingFailed
+from store.webhook_errors import AddressRefused, BadWebhookUrl, EndpointDisabled, HttpsRequired, NoWebhookSecret
 
 
 class Limit(BaseModel):
@@ -305,6 +306,11 @@ ANSWERS: dict[type[Exception], Answer] = {
     JobNotFinished: Answer(HTTPStatus.CONFLICT, "job_not_finished"),
     NothingFailed: Answer(HTTPStatus.CONFLICT, "nothing_failed"),
     KeyLost: Answer(IdempotencyKeyInUse.status, IdempotencyKeyInUse.reason),
+    EndpointDisabled: Answer(HTTPStatus.CONFLICT, EndpointDisabled.reason),
+    **{
+        kind: Answer(HTTPStatus.UNPROCESSABLE_ENTITY, kind.reason)
+        for kind in (BadWebhookUrl, HttpsRequired, AddressRefused, NoWebhookSecret)
+    },
     BlobMissing: Answer(HTTPStatus.GONE, "upload_gone"),
     PackedCamError: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, "damaged_gradcam"),
     BlobsFull: Answer(DiskFull.status, DiskFull.reason),

@@ -58,6 +58,28 @@ PREDICTION: dict[str, Any] = {
     "links": {"self": f"/predictions/{PREDICTION_ID}", "image": f"/predictions/{PREDICTION_ID}/image"},
 }
 
+WEBHOOK_ENDPOINT: dict[str, Any] = {
+    "id": "019313a4-5c11-7e0f-8f4b-5d2f6a1c9b01",
+    "url": "https://hooks.example.org/penpress",
+    "failing_since": None,
+    "disabled_at": None,
+    "disabled_reason": None,
+    "created_at": "2026-11-23T10:00:00Z",
+}
+
+WEBHOOK_EVENT: dict[str, Any] = {
+    "id": "019313a4-8d21-7a33-b0c7-3e5f7a9b1c2d",
+    "job_id": JOB_ID,
+    "endpoint_id": WEBHOOK_ENDPOINT["id"],
+    "type": "job.completed",
+    "state": "pending",
+    "attempt": 1,
+    "next_at": "2026-11-23T10:00:36Z",
+    "created_at": "2026-11-23T10:00:30Z",
+    "finished_at": None,
+    "attempts": [{"started_at": "2026-11-23T10:00:30Z", "milliseconds": 87, "status": 503, "error": "It answered 503."}],
+}
+
 METRICS = """\
 # HELP penpress_http_requests_total Requests answered.
 # TYPE penpress_http_requests_total counter

@@ -34,11 +34,12 @@ from api.idempotency import Attempt, IdempotencyKeyDep, attempted
 from api.identity import Caller, CallerDep
 from api.room import disk_full
 from api.schemas import JobList, JobView
+from api.subscription import WEBHOOK_REFUSALS, refuse_webhook
 from api.terms import CancelAfterDep, Terms, settled_retention
-from store import jobs
+from store import jobs, webhooks
 from store.blobs import BlobsUnavailable
 from store.jobs import NewUpload
-from store.models import GradcamPolicy, Job, JobState
+from store.models import EventType, GradcamPolicy, Job, JobState
 
 router = APIRouter(tags=["jobs"])
 
@@ -83,6 +84,12 @@ class JobOptions(BaseModel):
         ge=1,
         description="How long it is kept once it has ended; by default, and at most, as the service says in `/info`.",
     )
+    webhook_url: str | None = Field(
+        None, max_length=2048, description="Told of what happens to the job, signed by Standard Webhooks; see docs/webhooks.md."
+    )
+    webhook_events: list[EventType] = Field(
+        list(webhooks.DEFAULT_EVENTS), min_length=1, max_length=20, description="Of what the webhook is told."
+    )
 
 
 @router.post(
@@ -97,6 +104,7 @@ class JobOptions(BaseModel):
         *(InvalidRequest, NotAZip, NoFiles, NothingUploaded),
         *(BadIdempotencyKey, IdempotencyKeyInUse, IdempotencyKeyReused),
         *REFUSALS,
+        *WEBHOOK_REFUSALS,
         *(UploadAborted, BodyTooSlow, disk_full(536_870_912, 1_048_576)),
         *(OperationalError, BlobsUnavailable),
     ),
@@ -114,6 +122,8 @@ async def submit_job(
 
     The answer 202 means durable: the files are synced and the rows committed. Poll the address in `Location`.
     """
+    if options.webhook_url is not None:
+        refuse_webhook(options.webhook_url, services.settings, caller)
     asked = {**options.model_dump(), "cancel_after": request.headers.get("cancel-after")}
     terms = Terms(cancel_after, settled_retention(options.retention_seconds, services.settings.retention_seconds))
     async with attempted(request, services, client=caller.client, key=key, options=asked) as attempt:
@@ -144,6 +154,8 @@ def _create_job(
                 cancel_after=terms.cancel_after,
                 retention_seconds=terms.retention_seconds,
             )
+            if options.webhook_url is not None:
+                webhooks.subscribe(session, job, url=options.webhook_url, events=options.webhook_events)
             attempt.record(session, job, status=HTTPStatus.ACCEPTED)
             return JobView.of(job)
     except BaseException as error:
@@ -163,13 +175,14 @@ class JobListQuery(BaseModel):
 @router.get("/jobs", summary="List jobs, the newest first", responses=problems(InvalidRequest, BadCursor, OperationalError))
 def list_jobs(session: SessionDep, caller: CallerDep, query: Annotated[JobListQuery, Query()]) -> JobList:
     """A page of jobs; pass `next_cursor` as `cursor` for the next."""
-    found = jobs.list_jobs(session, owner_id=caller.owner_id, limit=query.limit + 1, before=_parse_cursor(query.cursor))
+    found = jobs.list_jobs(session, owner_id=caller.owner_id, limit=query.limit + 1, before=parse_cursor(query.cursor))
     page = found[: query.limit]
     more = len(found) > query.limit
     return JobList(jobs=[JobView.of(job) for job in page], next_cursor=str(page[-1].id) if more else None)
 
 
-def _parse_cursor(cursor: str | None) -> UUID | None:
+def parse_cursor(cursor: str | None) -> UUID | None:
+    """The id after which a page begins. Raises `BadCursor`."""
     try:
         return UUID(cursor) if cursor else None
     except ValueError as error:

@@ -101,12 +101,15 @@ def _rate(job: Job) -> float | None:
 
 def _job_links(job: Job) -> dict[str, str]:
     here = f"/jobs/{job.id}"
-    return {
+    links = {
         "self": here,
         "results": f"{here}/results",
         "results_csv": f"{here}/results?format=csv",
         "results_ndjson": f"{here}/results?format=ndjson",
     }
+    if job.webhook_endpoint_id is not None:
+        links["webhooks"] = f"{here}/webhooks"
+    return links
 
 
 class JobList(BaseModel):

@@ -65,6 +65,10 @@ class Programs:
         """What finds lost work."""
         return self._python("sweep", "-m", "worker.housekeeping")
 
+    def deliver(self) -> Program:
+        """What sends webhooks."""
+        return self._python("deliver", "-m", "worker.deliver")
+
     def _python(self, name: str, *arguments: str, stop_seconds: float = 5.0) -> Program:
         home = self._settings.home_dir
         return Program(

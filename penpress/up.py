@@ -1,8 +1,9 @@
 """`penpress up`: everything on one machine, in one process tree, until Ctrl-C or SIGTERM.
 
 What needs nothing starts at once: the API imports its libraries while Postgres makes its cluster, and connects when there is
-something to connect to. Only the migrations wait for Postgres, the worker for Redis, and the sweep, which nobody misses at
-first, for all the others. An API that others can reach waits until it is known that there are keys.
+something to connect to. Only the migrations wait for Postgres, the worker for Redis, and the sweep and the deliverer of
+webhooks, which nobody misses at first, for all the others. An API that others can reach waits until it is known that there
+are keys.
 """
 
 import errno
@@ -35,7 +36,7 @@ from store.settings import Settings
 _CHECK_SECONDS = 0.1
 _READY_SECONDS = 180.0
 _PROBE_SECONDS = 5.0
-_STOP_GROUPS = (("api", "worker", "sweep"), ("redis", "postgres"))
+_STOP_GROUPS = (("api", "worker", "sweep", "deliver"), ("redis", "postgres"))
 # Two connections and as many in reserve for each worker process, and some for the API, the sweep and people.
 _CONNECTIONS_PER_PROCESS = 4
 _OTHER_CONNECTIONS = 80
@@ -84,6 +85,7 @@ class Up:
             steps = self._start(executor, supervisor, programs, postgres, redis)
             if self._wait_until_ready(supervisor, addresses.url, steps, model):
                 supervisor.start(programs.sweep())
+                supervisor.start(programs.deliver())
                 show.ready(self, addresses.url)
             while not self._stopped.wait(_CHECK_SECONDS):
                 supervisor.check()

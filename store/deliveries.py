@@ -59,13 +59,14 @@ class Outcome:
 
 
 def claim_due_events(
-    session: Session, *, limit: int, per_endpoint: int, lease_seconds: float, with_suspects: bool = True
+    session: Session, *, suspects: bool, limit: int, per_endpoint: int, lease_seconds: float
 ) -> list[Delivery]:
-    """Take what is due, of endpoints that work before others: at most `limit`, and `per_endpoint` in all deliverers' hands.
+    """Take at most `limit` of what is due, so that of no endpoint more than `per_endpoint` are in all deliverers' hands.
 
-    Of an endpoint that failed the last time one event is taken at a time, and none without `with_suspects`.
+    Either of `suspects`, endpoints that failed the last time, one event at a time, or of the others: who calls decides how many
+    of the former may keep it waiting.
     """
-    chosen = _due_ids(limit=limit, per_endpoint=per_endpoint, with_suspects=with_suspects)
+    chosen = _due_ids(suspects=suspects, limit=limit, per_endpoint=1 if suspects else per_endpoint)
     free = select(WebhookEvent.id).where(WebhookEvent.id.in_(chosen), *_is_due()).with_for_update(skip_locked=True)
     claimed = session.scalars(
         update(WebhookEvent)
@@ -90,10 +91,8 @@ def _is_due() -> tuple[Any, ...]:
     )
 
 
-def _due_ids(*, limit: int, per_endpoint: int, with_suspects: bool) -> Any:
+def _due_ids(*, suspects: bool, limit: int, per_endpoint: int) -> Any:
     """The first few due events of each endpoint, as many as it has room for."""
-    is_suspect = WebhookEndpoint.failing_since.is_not(None)
-    room = case((is_suspect, 1), else_=per_endpoint)
     held = (WebhookEvent.endpoint_id == WebhookEndpoint.id) & WebhookEvent.lease_token.is_not(None)
     in_hand = (
         select(func.count())
@@ -107,16 +106,17 @@ def _due_ids(*, limit: int, per_endpoint: int, with_suspects: bool) -> Any:
         .order_by(WebhookEvent.next_at)
         .limit(per_endpoint)
     )
+    is_suspect = WebhookEndpoint.failing_since.is_not(None)
     is_revoked = select(Key.revoked_at).where(Key.id == WebhookEndpoint.owner_id).scalar_subquery().is_not(None)
-    query = (
+    return (
         select(first.c.id)
         .select_from(WebhookEndpoint)
         .join(first, true())
-        .where(WebhookEndpoint.disabled_at.is_(None), ~is_revoked, first.c.place + in_hand <= room)
-        .order_by(is_suspect, first.c.next_at)
+        .where(WebhookEndpoint.disabled_at.is_(None), ~is_revoked, is_suspect == suspects)
+        .where(first.c.place + in_hand <= per_endpoint)
+        .order_by(first.c.next_at)
         .limit(limit)
     )
-    return query if with_suspects else query.where(~is_suspect)
 
 
 def _read_deliveries(session: Session, claimed: Sequence[WebhookEvent]) -> list[Delivery]:

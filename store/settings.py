@@ -7,15 +7,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from store.addresses import Network, parse_networks
+from store.webhook_secrets import is_webhook_secret
 
 
 class Settings(BaseSettings):
     """Settings with their defaults for one machine; `penpress up` fills in the addresses of what it starts itself."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PENPRESS_", env_file=".env", extra="ignore", frozen=True, env_parse_none_str="none"
+        env_prefix="PENPRESS_",
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        env_parse_none_str="none",
+        hide_input_in_errors=True,
     )
 
     home: Path = Field(Path("~/.penpress"), description="Folder for the embedded services, uploads and cached models.")
@@ -107,6 +115,48 @@ class Settings(BaseSettings):
     idempotency_seconds: int = Field(
         24 * 3600, ge=1, description="How long the answer to a request with an `Idempotency-Key` is remembered."
     )
+
+    webhook_secret: str | None = Field(
+        None,
+        repr=False,
+        description="Signs webhooks where there are no keys: `whsec_` and base64; during a rotation the new and the old one, "
+        "separated by a space.",
+    )
+    webhook_http_allowed: bool = Field(False, description="Whether webhooks may go to http:// addresses.")
+    webhook_networks: str | None = Field(
+        None, description="Networks that are not public and that webhooks may reach, such as `10.1.0.0/16, fd12::/16`."
+    )
+    webhook_timeout_seconds: float = Field(
+        15, gt=0, le=30, description="What one attempt to deliver a webhook may take in all."
+    )
+    webhook_failing_days: float = Field(5, gt=0, description="An endpoint that has only failed for so long is switched off.")
+    webhook_poll_seconds: float = Field(1, gt=0, description="How often a deliverer looks for webhooks that are due.")
+    webhook_slots: int = Field(16, ge=1, le=256, description="Webhooks that one deliverer has under way at once.")
+    webhook_slots_per_endpoint: int = Field(2, ge=1, description="Webhooks that are under way to one endpoint at once.")
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _require_secrets(cls, text: str | None) -> str | None:
+        for secret in (text or "").split():
+            if not is_webhook_secret(secret):
+                raise ValueError("each secret is whsec_ and base64 of 24 to 64 bytes")
+        return text
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _require_networks(cls, text: str | None) -> str | None:
+        parse_networks(text)
+        return text
+
+    @property
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """The secrets that sign where there are no keys, the newest first."""
+        return tuple((self.webhook_secret or "").split())
+
+    @property
+    def webhook_allowed(self) -> tuple[Network, ...]:
+        """The networks that webhooks may reach although they are not public."""
+        return parse_networks(self.webhook_networks)
 
     @property
     def image_limits(self) -> dict[str, int]:

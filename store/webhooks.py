@@ -117,6 +117,14 @@ def list_events(session: Session, job_id: uuid.UUID) -> Sequence[WebhookEvent]:
     return session.scalars(select(WebhookEvent).where(WebhookEvent.job_id == job_id).order_by(WebhookEvent.id)).all()
 
 
+def list_newest_events(
+    session: Session, job_id: uuid.UUID, *, limit: int, before: uuid.UUID | None = None
+) -> Sequence[WebhookEvent]:
+    """The job's events, the newest first; ids sort by creation, so `before` continues where a page ended."""
+    query = select(WebhookEvent).where(WebhookEvent.job_id == job_id).order_by(WebhookEvent.id.desc()).limit(limit)
+    return session.scalars(query.where(WebhookEvent.id < before) if before else query).all()
+
+
 def list_attempts(session: Session, event_ids: Sequence[uuid.UUID]) -> Sequence[WebhookAttempt]:
     """Every attempt to deliver these events, the oldest first."""
     query = select(WebhookAttempt).where(WebhookAttempt.event_id.in_(event_ids)).order_by(WebhookAttempt.id)

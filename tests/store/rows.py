@@ -114,14 +114,13 @@ def make_event(session: Session, *, url: str = "https://a.example/") -> WebhookE
 
 
 def claim_events(
-    session: Session,
-    *,
-    limit: int = 10,
-    per_endpoint: int = 10,
-    lease_seconds: float = LEASE_SECONDS,
-    with_suspects: bool = True,
+    session: Session, *, limit: int = 10, per_endpoint: int = 10, lease_seconds: float = LEASE_SECONDS
 ) -> list[Delivery]:
-    """Events in a deliverer's hands."""
-    return deliveries.claim_due_events(
-        session, limit=limit, per_endpoint=per_endpoint, lease_seconds=lease_seconds, with_suspects=with_suspects
-    )
+    """Events in a deliverer's hands, of endpoints that work before others."""
+    return [
+        delivery
+        for suspects in (False, True)
+        for delivery in deliveries.claim_due_events(
+            session, suspects=suspects, limit=limit, per_endpoint=per_endpoint, lease_seconds=lease_seconds
+        )
+    ]

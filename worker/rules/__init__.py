@@ -4,6 +4,7 @@ A new rule is a file with its function, and a line in `RULES`.
 """
 
 from worker.rules.deadlines import cancel_overdue_jobs
+from worker.rules.expired_deliveries import release_expired_deliveries
 from worker.rules.expired_leases import recover_expired_chunks
 from worker.rules.expiry import expire_jobs, expire_singles, forget_idempotency_keys
 from worker.rules.half_planned import recover_half_planned_jobs
@@ -23,6 +24,7 @@ RULES = (
     Rule("expired_singles", expire_singles),
     Rule("outdated_idempotency_keys", forget_idempotency_keys),
     Rule("orphaned_blobs", OrphanedBlobs()),
+    Rule("expired_deliveries", release_expired_deliveries),
     # Messages last: a Redis that hangs must not keep rows from being put right.
     Rule("unsent_plans", announce_plans),
     Rule("unsent_chunks", announce_chunks),
