@@ -48,6 +48,10 @@ check: $(VENV)/.dev ## Run the checks alone: format, lint, types, direction of i
 bench: $(VENV)/.dev ## Measure the batch path and /predict/ against a plain loop (DATA=folder of images)
 	$(BIN)/python -m benchmarks.throughput --data $(DATA)
 
+.PHONY: chaos
+chaos: $(VENV)/.dev ## Strike the service 300 times while it works on 50,000 items: nothing may be lost, doubled or wrong
+	$(BIN)/python -m tests.chaos $(CHAOS_OPTIONS)
+
 .PHONY: train
 train: build/data/lines build/data/typewritten ## Train the model that ships anew, from DATA, into build/training
 	$(PENPRESS) train build/data/lines --typewritten build/data/typewritten --weights $(WEIGHTS) --name starter --out build/training \

@@ -36,7 +36,7 @@ from api.room import disk_full
 from api.schemas import JobList, JobView
 from api.subscription import WEBHOOK_REFUSALS, refuse_webhook
 from api.terms import CancelAfterDep, Terms, settled_retention
-from store import jobs, webhooks
+from store import faults, jobs, webhooks
 from store.blobs import BlobsUnavailable
 from store.jobs import NewUpload
 from store.models import EventType, GradcamPolicy, Job, JobState
@@ -141,6 +141,7 @@ async def submit_job(
 def _create_job(
     services: Services, caller: Caller, received: list[NewUpload], options: JobOptions, terms: Terms, attempt: Attempt
 ) -> JobView:
+    faults.reach("after_blob_before_row")
     try:
         with services.database.transaction() as session:
             claim_room(session, services, caller, more_bytes=sum(upload.size_bytes for upload in received))

@@ -1,0 +1,63 @@
+"""Where faults strike: the running product, the load upon it, and what a fault may use."""
+
+import random
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from store.models import Chunk, ChunkState, Job, JobState
+from tests.chaos.load import Load
+from tests.chaos.log import Log
+from tests.chaos.pace import Pace
+from tests.chaos.pictures import Album
+from tests.chaos.stack import Stack
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """A fault that has happened. Recovery counts from `since`; `undo` ends what may last until then."""
+
+    since: float
+    undo: Callable[[], None] = _nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Arena:
+    """One run's parts. `random_numbers` are the run's own, so that its seed repeats it."""
+
+    stack: Stack
+    load: Load
+    album: Album
+    log: Log
+    seed: int
+    random_numbers: random.Random
+    blobs_can_fill: bool
+
+    @property
+    def pace(self) -> Pace:
+        """How fast things go."""
+        return self.stack.pace
+
+    def held(self) -> frozenset[uuid.UUID]:
+        """The tokens of all chunks and plans that are in a worker's hands; empty while Postgres does not say."""
+        leased = select(Chunk.lease_token).where(Chunk.state == ChunkState.LEASED)
+        planned = select(Job.lease_token).where(Job.state == JobState.PLANNING)
+        try:
+            with self.stack.database.transaction() as session:
+                return frozenset(token for token in session.scalars(leased.union_all(planned)) if token)
+        except SQLAlchemyError:
+            return frozenset()
+
+    def wait_for_work(self, seconds: float = 3.0) -> None:
+        """Return when some worker is at work, or after that time."""
+        deadline = time.monotonic() + seconds
+        while not self.held() and time.monotonic() < deadline:
+            time.sleep(0.01)
