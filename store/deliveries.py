@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import case, func, lateral, select, true, update
 from sqlalchemy.orm import Session
 
-from store import endpoints
+from store import endpoints, predictions
 from store.models import EventState, Key, WebhookAttempt, WebhookEndpoint, WebhookEvent, new_id
 
 _MINUTE, _HOUR = 60.0, 3600.0
@@ -204,7 +204,7 @@ def _settle(session: Session, delivery: Delivery, **values: Any) -> bool:
 
 
 def _log_attempt(session: Session, delivery: Delivery, outcome: Outcome) -> None:
-    error = outcome.error[:_MAX_ERROR] if outcome.error else None
+    error = predictions.shown_detail(outcome.error)[:_MAX_ERROR] if outcome.error else None  # it may quote the receiver
     attempt = WebhookAttempt(
         id=new_id(),
         event_id=delivery.event_id,

@@ -86,7 +86,8 @@ class Sender:
             return Outcome(_since(started), error=f"There was no answer within {self.timeout_seconds:g} s.")
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             return Outcome(_since(started), error=f"There was no answer: {error}.")
-        return Outcome(_since(started), status, _fault(status), _seconds(retry_after))
+        error = _fault(status)
+        return Outcome(_since(started), status, error, _seconds(retry_after) if error else None)
 
     def _post(self, target: Target, message: Message, *, deadline: float) -> tuple[int, str | None]:
         """Status and `Retry-After`."""
@@ -132,6 +133,6 @@ def _seconds(retry_after: str | None) -> float | None:
         return float(retry_after.strip()[:10])
     try:
         until = parsedate_to_datetime(retry_after)
-    except ValueError:
+    except (ValueError, OverflowError, TypeError):
         return None
     return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

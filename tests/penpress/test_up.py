@@ -1,5 +1,6 @@
 """`penpress up` for real, as a process of its own on an empty home."""
 
+import base64
 import csv
 import io
 import json
@@ -16,10 +17,19 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from standardwebhooks import Webhook
 
 from penpress.state import read_state
+from tests.worker.looks import wait_until
+from tests.worker.receiver import receiving
 
 ROOT = Path(__file__).parents[2]
+SECRET = "whsec_" + base64.b64encode(b"a" * 24).decode()
+WEBHOOKS = {
+    "PENPRESS_WEBHOOK_SECRET": SECRET,
+    "PENPRESS_WEBHOOK_HTTP_ALLOWED": "true",
+    "PENPRESS_WEBHOOK_NETWORKS": "127.0.0.0/8",
+}
 
 
 def command(*arguments: str | Path) -> list[str]:
@@ -64,7 +74,7 @@ def test_up_classifies_and_leaves_nothing_behind(home: Path, environment, make_p
     make_page("scans/a.png")
     make_page("scans/b.png")
     log = tmp_path / "up.log"
-    with running(environment, log) as child:
+    with running(environment | WEBHOOKS, log) as child:
         url = wait_until_ready(home, child, log)
         assert httpx.get(f"{url}/readyz").status_code == 200
 
@@ -76,6 +86,13 @@ def test_up_classifies_and_leaves_nothing_behind(home: Path, environment, make_p
         assert classified.returncode == 0, classified.stderr
         rows = list(csv.DictReader(io.StringIO(classified.stdout)))
         assert [(row["FILE"], row["STATUS"]) for row in rows] == [("scans/a.png", "succeeded"), ("scans/b.png", "succeeded")]
+
+        with receiving() as receiver:
+            files, options = {"files": ("a.png", (tmp_path / "scans/a.png").read_bytes())}, {"webhook_url": receiver.url()}
+            job = httpx.post(f"{url}/jobs", files=files, params=options).raise_for_status().json()
+            wait_until(lambda: receiver.ids != [], seconds=60)
+        told = Webhook(SECRET).verify(receiver.bodies[0], receiver.headers[0])
+        assert (told["type"], told["data"]["id"]) == ("job.completed", job["id"])
 
         child.send_signal(signal.SIGTERM)
         assert child.wait(timeout=60) == 0, log.read_text()

@@ -93,6 +93,15 @@ def test_retry_after_may_ask_for_patience_within_bounds(
     assert low - 0.001 <= waits(session, event) <= high + 0.001
 
 
+def test_what_a_receiver_says_is_kept_short_and_without_nul(session: Session) -> None:
+    event = make_event(session)
+    (delivery,) = claim_events(session)
+    assert fail(session, delivery, Outcome(milliseconds=1, error="a\0b" * 1000))
+    (attempt,) = webhooks.list_attempts(session, [event.id])
+    assert attempt.error
+    assert (len(attempt.error) <= 500, "\0" in attempt.error) == (True, False)
+
+
 def test_410_switches_the_endpoint_off_at_once(session: Session) -> None:
     first, second = make_event(session), make_event(session)
     other = make_event(session, url="https://b.example/")
