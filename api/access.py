@@ -14,6 +14,7 @@ class Access(StrEnum):
 
 ACCESS: dict[str, Access | Scope] = {
     "GET /": Access.OPEN,
+    "GET /docs": Access.OPEN,
     "GET /livez": Access.OPEN,
     "GET /readyz": Access.OPEN,
     "GET /health": Access.OPEN,

@@ -8,6 +8,7 @@ RequestRefused
   KeyMissing  KeyUnknown  KeyRevoked  ScopeMissing  KeysRequired  UntrustedHost  RateLimited
 """
 
+import json
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -21,6 +22,8 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from api.headers import secure
+from api.redaction import redact
 from inference.cam import PackedCamError
 from inference.classifier import ClassifierError
 from inference.errors import BundleError, FileTooLarge, ImageError
@@ -387,14 +390,16 @@ def _http_detail(request: Request, error: HTTPException) -> str:
 
 async def _unexpected(_request: Request, _error: Exception) -> JSONResponse:
     detail = "The service failed in a way that it did not expect; its log says how."
-    return _response(_problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail))
+    response = _response(_problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail))
+    secure(response.headers)  # nothing else does: this is answered outside of every middleware
+    return response
 
 
 def _response(problem: Problem) -> JSONResponse:
     """An answer of media type application/problem+json; 503 says when to try again."""
     unavailable = problem.status == HTTPStatus.SERVICE_UNAVAILABLE
     return JSONResponse(
-        problem.model_dump(mode="json", exclude_none=True),
+        json.loads(redact(problem.model_dump_json(exclude_none=True))),
         status_code=problem.status,
         headers={"Retry-After": str(_RETRY_SECONDS)} if unavailable else None,
         media_type="application/problem+json",

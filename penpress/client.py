@@ -1,15 +1,16 @@
 """A small Python client for a running Penpress, the one that the command line uses.
 
-    with Client("http://127.0.0.1:8000") as client:
+    with Client("http://127.0.0.1:8000", key="pp_…") as client:
         job = client.submit_zip(chunks, size=n, name="volume 3")
         job = client.wait(job["id"])
         for result in client.results(job["id"]):
             print(result["file"], result["predicted_class"])
 
-Everything raises a `ClientError`: `Unreachable`, `BadAnswer`, or `Refused` with the sentence that the service gave.
+Everything raises a `ClientError`: `BadKey`, `Unreachable`, `BadAnswer`, or `Refused` with the sentence that the service gave.
 """
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -18,13 +19,14 @@ from typing import Any, Self, TypedDict, cast
 
 import httpx
 
-from penpress.errors import BadAnswer, Refused, Unreachable
+from penpress.errors import BadAnswer, BadKey, Refused, Unreachable
 from penpress.results import Result, result_of
 
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 _SUBMIT_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
 _RETRY_DELAYS_SECONDS = (0.2, 0.5, 1.0)
 _POLL_SECONDS = 0.5
+_KEY_VARIABLE = "PENPRESS_KEY"
 _LONGEST_POLL_SECONDS = 10.0
 _PATIENCE_SECONDS = 300.0
 _PATIENT_DELAY_SECONDS = 2.0
@@ -53,11 +55,14 @@ class Job(TypedDict):
 class Client:
     """A connection to the service at `url`. Not for use by several threads at once."""
 
-    def __init__(self, url: str) -> None:
-        """Nothing is sent yet. Raises `Unreachable` for what is no address."""
+    def __init__(self, url: str, *, key: str | None = None) -> None:
+        """Nothing is sent yet. `key` goes with every request; by default what PENPRESS_KEY holds, if anything.
+
+        Raises `Unreachable` for what is no address, and `BadKey` for what is no key.
+        """
         self.url = url.rstrip("/")
         _check_address(url)
-        self._http = httpx.Client(base_url=self.url, timeout=_TIMEOUT)
+        self._http = httpx.Client(base_url=self.url, timeout=_TIMEOUT, headers=_authorization(key))
 
     def __enter__(self) -> Self:
         return self
@@ -179,6 +184,15 @@ class Client:
             raise Unreachable(f"{self.url} is not an address: {error}.") from error
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise Unreachable(f"The service at {self.url} does not answer ({error or type(error).__name__}).") from error
+
+
+def _authorization(key: str | None) -> dict[str, str]:
+    key = os.environ.get(_KEY_VARIABLE, "").strip() if key is None else key
+    if not key:
+        return {}
+    if not (key.isascii() and key.isprintable() and " " not in key):
+        raise BadKey
+    return {"Authorization": f"Bearer {key}"}
 
 
 def _check_address(url: str) -> None:

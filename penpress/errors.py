@@ -4,7 +4,7 @@ PenpressError
   ServiceFailed  NoServerBinary  NoSocketFolder  AlreadyRunning  NotRunning  PortInUse  KeysRequired  KeyRefused
   NothingToDo  NoSuchPath  NotAZip  CannotWrite  UnknownFormat  NoModel  Interrupted
   ClientError
-    Unreachable  Refused  BadAnswer
+    BadKey  Unreachable  Refused  BadAnswer
 """
 
 
@@ -89,6 +89,10 @@ class Interrupted(PenpressError):
 
 class ClientError(PenpressError):
     """The service could not do that."""
+
+
+class BadKey(ClientError):
+    """The key is none that a service gave; see that PENPRESS_KEY holds the secret alone, as it was printed."""
 
 
 class Unreachable(ClientError):

@@ -1,4 +1,5 @@
 // The page: one file goes to /predict/, a zip to /jobs; the table of jobs follows their progress.
+// Where the service asks for a key, the page does, and keeps it in this tab alone; it goes into a header, never into an address.
 const $ = (id) => document.getElementById(id);
 const OPEN_STATES = ["queued", "planning", "running", "cancelling"];
 const percent = (value) => `${(100 * value).toFixed(1)} %`;
@@ -9,11 +10,36 @@ function element(tag, text, attributes = {}) {
   return node;
 }
 
-async function request(url, options) {
-  const response = await fetch(url, options);
-  const body = await response.json();
-  if (!response.ok) throw new Error(body.detail ?? response.statusText);
-  return body;
+const KEY = "penpress-key";
+const FAULTS = { key_unknown: "The service knows no such key.", key_revoked: "That key was revoked." };
+
+async function send(url, options = {}) {
+  const key = sessionStorage.getItem(KEY);
+  const headers = { ...options.headers, ...(key ? { Authorization: `Bearer ${key}` } : {}) };
+  const response = await fetch(url, { ...options, headers, cache: "no-cache" });
+  if (response.status === 401 && sessionStorage.getItem(KEY) === key) askForKey((await response.clone().json()).reason);
+  if (response.ok) return response;
+  const problem = await response.json().catch(() => ({}));
+  throw Object.assign(new Error(problem.detail ?? response.statusText), { status: response.status });
+}
+
+const request = async (url, options) => (await send(url, options)).json();
+
+async function fetched(url) {
+  return URL.createObjectURL(await (await send(url)).blob());
+}
+
+async function download(url, name) {
+  const href = await fetched(url);
+  element("a", undefined, { href, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 60_000);
+}
+
+function askForKey(reason) {
+  sessionStorage.removeItem(KEY);
+  $("forget").hidden = true;
+  if (reason !== "key_missing") $("key-fault").textContent = FAULTS[reason] ?? "";
+  $("key-form").hidden = false;
 }
 
 function showVerdict(answer) {
@@ -21,8 +47,12 @@ function showVerdict(answer) {
   $("verdict").replaceChildren(
     element("div", answer.predicted_class, { className: "class" }),
     element("div", `${answer.image_name}: confidence ${percent(answer.confidence)}${review} · model ${answer.model_version}`),
-    element("img", undefined, { src: answer.links.gradcam ?? answer.links.image, alt: "the classified page" }),
   );
+  fetched(answer.links.gradcam ?? answer.links.image).then((src) => {
+    const picture = element("img", undefined, { src, alt: "the classified page" });
+    picture.addEventListener("load", () => URL.revokeObjectURL(src));
+    $("verdict").append(picture);
+  }, (error) => $("verdict").append(element("div", error.message, { className: "bad" })));
 }
 
 function showMessage(text, className = "") {
@@ -54,9 +84,16 @@ function cell(content) {
   return node;
 }
 
-function linked(count, href) {
-  return count > 0 ? element("a", count, { href }) : count;
+function link(text, href, name) {
+  const node = element("a", text, { href });
+  node.addEventListener("click", (event) => {
+    event.preventDefault();
+    download(href, name).catch((error) => showMessage(error.message, "bad"));
+  });
+  return node;
 }
+
+const linked = (count, href, name) => (count > 0 ? link(count, href, name) : count);
 
 function cancelButton(job) {
   const button = element("button", "Cancel", { type: "button", disabled: job.state === "cancelling" });
@@ -77,12 +114,12 @@ function jobRow(job) {
   const progress = element("td");
   progress.append(element("progress", undefined, { value: job.progress, title: percent(job.progress) }));
   const results = element("td");
-  results.append(element("a", "CSV", { href: job.links.results_csv }), " ", element("a", "JSON", { href: job.links.results }));
+  results.append(link("CSV", job.links.results_csv, `${job.id}.csv`), " ", link("JSON", job.links.results, `${job.id}.json`));
   if (OPEN_STATES.includes(job.state)) results.append(" ", cancelButton(job));
   const state = element("td", job.state, { title: job.detail ?? "", className: job.state === "failed" ? "bad" : "" });
   const { handwritten, printed, needs_review, failed } = job.counts;
-  const cells = [handwritten, printed, linked(needs_review, `${job.links.results}?needs_review=true`),
-    linked(failed, `${job.links.results}?status=failed`), job.images_per_second ?? "–"].map(cell);
+  const cells = [handwritten, printed, linked(needs_review, `${job.links.results}?needs_review=true`, `${job.id}-review.json`),
+    linked(failed, `${job.links.results}?status=failed`, `${job.id}-failed.json`), job.images_per_second ?? "–"].map(cell);
   row.append(name, state, progress, ...cells, results);
   return row;
 }
@@ -105,11 +142,27 @@ async function follow() {
   try {
     await showHealth();
     busy = await showJobs();
-  } catch {
-    $("health").textContent = "the service does not answer";
+  } catch (error) {
+    if (error.status === undefined) $("health").textContent = "the service does not answer";
+    else if (error.status !== 401) $("no-jobs").textContent = error.message;
   }
   setTimeout(follow, busy ? 1000 : 5000);
 }
+
+$("key-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sessionStorage.setItem(KEY, $("key").value.trim());
+  $("key").value = "";
+  $("key-form").hidden = true;
+  $("forget").hidden = false;
+  showJobs().catch(() => {});
+});
+$("forget").hidden = sessionStorage.getItem(KEY) === null;
+$("forget").addEventListener("click", () => {
+  $("jobs").tBodies[0].replaceChildren();
+  $("verdict").hidden = true;
+  askForKey();
+});
 
 const drop = $("drop");
 $("file").addEventListener("change", (event) => event.target.files[0] && classify(event.target.files[0]));

@@ -125,7 +125,7 @@ def test_text_is_quoted_so_that_no_list_separator_splits_it() -> None:
 def test_accept_chooses_the_form(client: TestClient, job: dict[str, Any], accept: str, media_type: str) -> None:
     answer = client.get(job["links"]["results"], headers={"Accept": accept})
     assert answer.headers["content-type"].startswith(media_type)
-    assert answer.headers["vary"] == "Accept"
+    assert answer.headers["vary"] == "Accept, Authorization, X-API-Key"
 
 
 def test_format_beats_accept(client: TestClient, job: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ from tests.pictures import png
 
 Operation = tuple[str, str]
 
-HIDDEN = {"GET /"}
+HIDDEN = {"GET /", "GET /docs"}
 SECRET_NAME = "only-mine.png"
 
 

@@ -3,11 +3,11 @@ from collections.abc import Iterator
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from penpress.client import Client
-from penpress.errors import BadAnswer, Refused, Unreachable
+from penpress.errors import BadAnswer, BadKey, Refused, Unreachable
 from tests.penpress.fake_service import HEADER, FakeService, serving
 from tests.pictures import zip_of
 
@@ -101,3 +101,41 @@ def test_something_else_on_that_port_is_one_sentence() -> None:
     app = Starlette(routes=[Route("/{path:path}", hello)])
     with serving(app) as url, Client(url) as client, pytest.raises(BadAnswer, match="is not Penpress"):
         client.job("1")
+
+
+@pytest.fixture
+def heard() -> list[str | None]:
+    return []
+
+
+@pytest.fixture
+def listening(heard: list[str | None]) -> Iterator[str]:
+    """A service that notes how each request says who it is, and refuses it."""
+
+    async def refuse(request: Request) -> Response:
+        heard.append(request.headers.get("authorization"))
+        problem = {"title": "Unauthorized", "status": 401, "detail": "The service knows no such key.", "reason": "key_unknown"}
+        return JSONResponse(problem, 401, media_type="application/problem+json")
+
+    with serving(Starlette(routes=[Route("/{path:path}", refuse, methods=["GET", "POST"])])) as url:
+        yield url
+
+
+def test_the_key_goes_with_every_request_in_a_header(
+    listening: str, heard: list[str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PENPRESS_KEY", "pp_environment\n")
+    for options in ({"key": "pp_argument"}, {}, {"key": ""}):
+        with Client(listening, **options) as client:
+            for call in (lambda: client.job("1"), lambda: list(client.results("1")), lambda: submit(client, "a.png")):
+                with pytest.raises(Refused, match="knows no such key") as refused:
+                    call()
+                assert (refused.value.status, refused.value.reason) == (401, "key_unknown")
+    assert heard == ["Bearer pp_argument"] * 3 + ["Bearer pp_environment"] * 3 + [None] * 3
+
+
+@pytest.mark.parametrize("key", ["pp_a b", "schlüssel", "pp_a\nX-Other: 1"])
+def test_what_is_no_key_is_refused_before_anything_is_sent(key: str) -> None:
+    with pytest.raises(BadKey) as refused:
+        Client("http://127.0.0.1:9", key=key)
+    assert key not in str(refused.value)

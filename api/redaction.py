@@ -1,0 +1,32 @@
+"""Secrets are no part of what is logged, nor of what an error repeats: whatever looks like one is cut out of the text."""
+
+import logging
+import re
+
+_SECRET = re.compile(r"(pp|whsec)(?:_|%5f)[a-z0-9_+/=%-]{16,}", re.IGNORECASE)
+_LOGGERS = ("", "uvicorn", "uvicorn.access", "uvicorn.error")
+
+
+def redact(text: str) -> str:
+    """The text without secrets of ours."""
+    return _SECRET.sub(r"\1_[redacted]", text)
+
+
+class RedactingFormatter(logging.Formatter):
+    """Formats as another one does, tracebacks included, and redacts that."""
+
+    def __init__(self, inner: logging.Formatter | None) -> None:
+        super().__init__()
+        self._inner = inner or logging.Formatter()
+
+    def format(self, record: logging.LogRecord) -> str:
+        """What the other one gives, without secrets."""
+        return redact(self._inner.format(record))
+
+
+def redact_logs() -> None:
+    """Have what handlers there are redact. A key that a client puts into an address would else stand in an access log."""
+    for name in _LOGGERS:
+        for handler in logging.getLogger(name).handlers:
+            if not isinstance(handler.formatter, RedactingFormatter):
+                handler.setFormatter(RedactingFormatter(handler.formatter))
