@@ -26,6 +26,7 @@ Operation = tuple[str, str]
 
 HIDDEN = {"GET /", "GET /docs"}
 SECRET_NAME = "only-mine.png"
+WEBHOOK_URL = "https://receiver.example/only-mine"
 
 
 def operations() -> list[Operation]:
@@ -51,10 +52,17 @@ class Tenants:
     def _make_objects(self, work: Callable[[str], None]) -> dict[str, str]:
         """By the names of parameters in paths: one of A's objects each."""
         files = {"files": (SECRET_NAME, png())}
-        job = self.client.post("/jobs", files=files, params={"gradcam": "always"}, headers=self.a).json()
+        options = {"gradcam": "always", "webhook_url": WEBHOOK_URL}
+        job = self.client.post("/jobs", files=files, params=options, headers=self.a).json()
         work(job["id"])
         results = self.client.get(job["links"]["results"], headers=self.a).json()
-        return {"job_id": job["id"], "prediction_id": results["items"][0]["id"]}
+        event = self.client.get(f"/jobs/{job['id']}/webhooks", headers=self.a).json()["events"][0]
+        return {
+            "job_id": job["id"],
+            "prediction_id": results["items"][0]["id"],
+            "event_id": event["id"],
+            "endpoint_id": event["endpoint_id"],
+        }
 
     def ask(self, operation: Operation, headers: dict[str, str], objects: dict[str, str]) -> Response:
         method, path = operation
@@ -116,14 +124,14 @@ def without_ids(answer: Response) -> tuple[Any, set[str]]:
 def test_no_list_shows_anything_of_another_tenant(tenants: Tenants) -> None:
     reading = [operation for operation in WITHOUT_OBJECTS if operation[0] == "GET"]
     shown = [name for name in map(" ".join, reading) if shows(tenants, name, tenants.a)]
-    assert "GET /jobs" in shown
+    assert {"GET /jobs", "GET /webhooks/endpoints"} <= set(shown)
     assert [name for name in map(" ".join, reading) if shows(tenants, name, tenants.b)] == []
 
 
 def shows(tenants: Tenants, name: str, headers: dict[str, str]) -> bool:
     method, path = name.split()
     text = tenants.ask((method, path), headers, {}).text
-    return any(word in text for word in (SECRET_NAME, *tenants.objects.values()))
+    return any(word in text for word in (SECRET_NAME, WEBHOOK_URL, *tenants.objects.values()))
 
 
 def test_whoever_has_no_key_gets_nothing(tenants: Tenants) -> None:
