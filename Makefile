@@ -6,6 +6,8 @@ SAMPLES ?= samples/images
 DATA ?= ../shared/data
 WEIGHTS ?= $(DATA)/weights/mobilenet_v2_imagenet.safetensors
 PORT ?= 8000
+EXAMPLES ?= 200
+FUZZ_SECONDS ?= 300
 STARTER ?= registry/starter
 TRAIN_OPTIONS ?= --strategy finetune --epochs 6 --epoch-images 4096 --augmentation 0.25 --label-smoothing 0.02 --plateau-patience 0
 RECIPE = $(PENPRESS) cross-validate build/data/lines --folds 3 --weights $(WEIGHTS) --strategy finetune --height 128 --width 512 \
@@ -16,7 +18,7 @@ PENPRESS := $(BIN)/penpress
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(VENV)/.serve ## Start everything, classify the samples (or SAMPLES=path), show the results; it keeps running
@@ -51,6 +53,14 @@ bench: $(VENV)/.dev ## Measure the batch path and /predict/ against a plain loop
 .PHONY: chaos
 chaos: $(VENV)/.dev ## Strike the service 300 times while it works on 50,000 items: nothing may be lost, doubled or wrong
 	$(BIN)/python -m tests.chaos $(CHAOS_OPTIONS)
+
+.PHONY: schemathesis
+schemathesis: $(VENV)/.dev ## Look for answers that the OpenAPI document does not allow (EXAMPLES=number for each endpoint)
+	SCHEMATHESIS_EXAMPLES=$(EXAMPLES) SCHEMATHESIS_SEED=$$(date +%s) $(BIN)/python -m pytest tests/api/test_schemathesis.py
+
+.PHONY: fuzz
+fuzz: $(VENV)/.dev ## Feed damaged zips and images to the code that reads them, for FUZZ_SECONDS
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 .PHONY: train
 train: build/data/lines build/data/typewritten ## Train the model that ships anew, from DATA, into build/training

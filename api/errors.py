@@ -21,6 +21,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import BaseRoute, Match, Mount
 
 from api.headers import secure
 from api.redaction import redact
@@ -301,6 +302,7 @@ _DATABASE = Answer(HTTPStatus.SERVICE_UNAVAILABLE, "database_unavailable", "The 
 _REGISTRY = Answer(HTTPStatus.SERVICE_UNAVAILABLE, "registry_unavailable", "The model registry does not answer; try again.")
 _NO_MODEL = Answer(HTTPStatus.SERVICE_UNAVAILABLE, "no_model")
 _RETRY_SECONDS = 2
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 ANSWERS: dict[type[Exception], Answer] = {
     FileTooLarge: Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, FileTooLarge.reason),
@@ -375,16 +377,30 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error.__cause__, RequestRefused):  # FastAPI wraps what reading a body raises
         return _response(problem_of(error.__cause__))
     status = HTTPStatus(error.status_code)
+    headers = dict(error.headers or {})
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = _allowed(request)
     response = _response(_problem(status, status.name.lower(), _http_detail(request, error)))
-    response.headers.update(error.headers or {})
+    response.headers.update(headers)
     return response
+
+
+def _allowed(request: Request) -> str:
+    """Every method of the path; the router knows only those of the first route that it found there."""
+    routes: list[BaseRoute] = request.app.router.routes
+    apart = [route for route in routes if not isinstance(route, Mount)]  # these match by path alone
+
+    def is_possible(method: str) -> bool:
+        return any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in apart)
+
+    return ", ".join(filter(is_possible, _METHODS)) or "GET, HEAD"
 
 
 def _http_detail(request: Request, error: HTTPException) -> str:
     if error.status_code == HTTPStatus.NOT_FOUND:
         return f"There is nothing at {request.url.path}; /openapi.json lists what there is."
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return f"{request.method} is not possible here; possible: {(error.headers or {}).get('Allow', 'see /openapi.json')}."
+        return f"{request.method} is not possible here; possible: {_allowed(request)}."
     return str(error.detail)
 
 

@@ -34,7 +34,10 @@ _log = logging.getLogger(__name__)
 async def _key(
     idempotency_key: Annotated[
         str | None,
-        Header(description=f"Your own name for this request: {_ALLOWED}. The same request again gets the first answer."),
+        Header(
+            description=f"Your own name for this request: {_ALLOWED}. The same request again gets the first answer.",
+            json_schema_extra={"pattern": f"^[ -~]{{1,{_MAX_CHARACTERS}}}$"},
+        ),
     ] = None,
 ) -> str | None:
     key = idempotency_key

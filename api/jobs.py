@@ -170,7 +170,7 @@ class JobListQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     limit: int = Field(50, ge=1, le=500)
-    cursor: str | None = Field(None, description="`next_cursor` of the page before.")
+    cursor: str | None = Field(None, description="`next_cursor` of the page before.", json_schema_extra={"format": "uuid"})
 
 
 @router.get("/jobs", summary="List jobs, the newest first", responses=problems(InvalidRequest, BadCursor, OperationalError))
@@ -185,7 +185,7 @@ def list_jobs(session: SessionDep, caller: CallerDep, query: Annotated[JobListQu
 def parse_cursor(cursor: str | None) -> UUID | None:
     """The id after which a page begins. Raises `BadCursor`."""
     try:
-        return UUID(cursor) if cursor else None
+        return UUID(cursor) if cursor is not None else None
     except ValueError as error:
         raise BadCursor from error
 

@@ -27,6 +27,7 @@ from store.predictions import Filters
 router = APIRouter(tags=["jobs"])
 
 _PIECE_ROWS = 1000
+_MAX_NUMBER = 2**63
 _MEDIA_TYPES: dict[Format, str] = {
     "json": "application/json",
     "ndjson": "application/x-ndjson",
@@ -104,7 +105,7 @@ def get_results(
 
 
 def _page(session: Session, job: Job, query: ResultQuery) -> ResultPage:
-    after = _parse_cursor(query.cursor) if query.cursor else None
+    after = _parse_cursor(query.cursor) if query.cursor is not None else None
     rows = predictions.list_results(session, job, filters=query.filters, limit=query.limit + 1, after=after)
     page = rows[: query.limit]
     cursor = _make_cursor(page[-1]) if len(rows) > query.limit else None
@@ -117,10 +118,12 @@ def _make_cursor(row: Prediction) -> str:
 
 def _parse_cursor(cursor: str) -> tuple[int, int]:
     try:
-        ordinal, page = base64.urlsafe_b64decode(cursor.encode()).decode().split(":")
-        return int(ordinal), int(page)
+        ordinal, page = map(int, base64.b64decode(cursor, altchars="-_", validate=True).decode().split(":"))
     except (binascii.Error, ValueError) as error:
         raise BadCursor from error
+    if not (0 <= ordinal < _MAX_NUMBER and 0 <= page < _MAX_NUMBER):
+        raise BadCursor
+    return ordinal, page
 
 
 def _stream(services: Services, job: Job, filters: Filters, form: Format) -> Iterator[str]:

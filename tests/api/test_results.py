@@ -1,3 +1,4 @@
+import base64
 import csv
 import io
 import json
@@ -141,11 +142,16 @@ def test_every_result_says_whether_it_needs_review_and_why(client: TestClient, j
     assert [row["REASON"] for row in rows] == ["", "", "low_confidence", "not_an_image", ""]
 
 
+def b64(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
 @pytest.mark.parametrize("query", [{"class": "typed"}, {"limit": 0}, {"format": "xml"}, {"min_confidence": 2}, {"clas": "x"}])
 def test_a_bad_query_is_refused(client: TestClient, job: dict[str, Any], query: dict[str, Any]) -> None:
     answer = client.get(job["links"]["self"] + "/results", params=query)
     assert (answer.status_code, answer.json()["reason"]) == (422, "invalid_request")
 
 
-def test_a_foreign_cursor_is_refused(client: TestClient, job: dict[str, Any]) -> None:
-    assert client.get(job["links"]["results"], params={"cursor": "!!"}).json()["reason"] == "bad_cursor"
+@pytest.mark.parametrize("cursor", ["!!", "", "MToy\0", b64(f"{2**63}:1"), b64("1:-1"), b64("1:2:3")])
+def test_a_foreign_cursor_is_refused(client: TestClient, job: dict[str, Any], cursor: str) -> None:
+    assert client.get(job["links"]["results"], params={"cursor": cursor}).json()["reason"] == "bad_cursor"

@@ -75,3 +75,8 @@ def test_a_method_that_is_not_allowed_is_a_problem_that_says_which_is(client: Te
     answer = client.get("/predict/")
     assert (answer.status_code, answer.json()["reason"]) == (405, "method_not_allowed")
     assert answer.headers["allow"] == "POST"
+
+
+def test_a_path_with_several_methods_names_them_all(client: TestClient) -> None:
+    assert client.put("/jobs").headers["allow"] == "GET, POST"
+    assert client.post("/web/page.css").headers["allow"] == "GET, HEAD"

@@ -1,6 +1,6 @@
 """Inside the image: `penpress up`, the samples through `penpress classify`, a clean end. `python one_machine.py SAMPLES`."""
 
-# ruff: noqa: T201  # a script that says how far it is
+# a script that says how far it is
 
 import csv
 import io

@@ -5,7 +5,7 @@ The container must know the services' names as its own address. Postgres and Val
 their own images, so what their images add (the entry point, the user) is not tried here.
 """
 
-# ruff: noqa: T201  # a script that says how far it is
+# a script that says how far it is
 
 import csv
 import io

@@ -7,7 +7,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import uvicorn
 from starlette.applications import Starlette
@@ -111,9 +111,9 @@ def _result(name: str) -> dict[str, Any]:
 
 
 @contextmanager
-def serving(app: Starlette) -> Iterator[str]:
+def serving(app: Starlette, *, lifespan: Literal["on", "off"] = "off") -> Iterator[str]:
     """The URL of `app` on a free port, for the length of the block."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_level="critical"))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan=lifespan, log_level="critical"))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
