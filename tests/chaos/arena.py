@@ -14,6 +14,7 @@ from tests.chaos.load import Load
 from tests.chaos.log import Log
 from tests.chaos.pace import Pace
 from tests.chaos.pictures import Album
+from tests.chaos.receiver import Receiver
 from tests.chaos.stack import Stack
 
 
@@ -37,6 +38,7 @@ class Arena:
     load: Load
     album: Album
     log: Log
+    receiver: Receiver
     seed: int
     random_numbers: random.Random
     blobs_can_fill: bool

@@ -57,6 +57,15 @@ _SWEEP = (
     Kind("sweep_killed", "SIGKILL to the sweep", signals.kill("sweep")),
     Kind("sweep_frozen", "SIGSTOP to the sweep", signals.freeze("sweep")),
 )
+_DELIVER = (
+    Kind(
+        "after_2xx_before_mark",
+        "the deliverer dies, its webhook received and not marked",
+        points.die_at("after_2xx_before_mark"),
+    ),
+    Kind("deliver_killed", "SIGKILL to the deliverer of webhooks", signals.kill("deliver")),
+    Kind("deliver_frozen", "SIGSTOP to the deliverer of webhooks", signals.freeze("deliver")),
+)
 _REDIS = (
     Kind("redis_killed", "SIGKILL to Redis, which comes back empty", signals.kill("redis")),
     Kind("redis_down", "Redis away for a while", signals.keep_down("redis")),
@@ -78,4 +87,6 @@ _POSTGRES = (
 )
 _DISK = (Kind("disk_full", "not a byte free for uploads", surroundings.fill_disk),)
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (*_POINTS, *_WORKER, *_API, *_SWEEP, *_REDIS, *_POSTGRES, *_DISK)}
+KINDS: dict[str, Kind] = {
+    kind.name: kind for kind in (*_POINTS, *_WORKER, *_API, *_SWEEP, *_DELIVER, *_REDIS, *_POSTGRES, *_DISK)
+}

@@ -35,9 +35,18 @@ class Load:
     """`start` begins, `stop` lets what was begun be accepted, `wait` until all has ended."""
 
     def __init__(
-        self, url: str, album: Album, log: Log, *, seed: int, items_per_second: float, items_at_once: int, largest_job: int
+        self,
+        url: str,
+        album: Album,
+        log: Log,
+        *,
+        webhook_url: str,
+        seed: int,
+        items_per_second: float,
+        items_at_once: int,
+        largest_job: int,
     ) -> None:
-        self._url, self._album, self._log, self._seed = url, album, log, seed
+        self._url, self._album, self._log, self._webhook_url, self._seed = url, album, log, webhook_url, seed
         self._rate, self._at_once, self._largest = items_per_second, items_at_once, largest_job
         self._open = _Open()
         self._stopped, self._drained = threading.Event(), threading.Event()
@@ -89,7 +98,7 @@ class Load:
         headers = {"Content-Type": "application/zip", "Idempotency-Key": key}
         began = time.monotonic()
         try:
-            answer = client.post("/jobs", params={"name": key}, content=body, headers=headers)
+            answer = client.post("/jobs", params={"name": key, "webhook_url": self._webhook_url}, content=body, headers=headers)
         except httpx.HTTPError as error:
             self._log.note("unanswered", key=key, error=type(error).__name__, began=began)
             return None
@@ -133,10 +142,6 @@ class Load:
             self._log.note("finished", job=job_id, state=job["state"])
             with self._open.lock:
                 self._open.jobs.pop(job_id, None)
-
-    def is_open(self, job_id: str) -> bool:
-        """Whether the job has not been seen to end."""
-        return job_id in self._open.jobs
 
 
 def _reason(answer: httpx.Response) -> str | None:

@@ -1,7 +1,7 @@
 """When the product has recovered: one measure for every kind of fault.
 
-Recovery has come when a job of one item, submitted after the fault, has been accepted and has completed, and every chunk and
-plan that was in a worker's hands at the fault has been finished or taken over by another.
+Recovery has come when a job of one item, submitted after the fault, has been accepted and has completed, its webhook has been
+received, and every chunk and plan that was in a worker's hands at the fault has been finished or taken over by another.
 """
 
 import threading
@@ -20,6 +20,7 @@ _ANSWER_SECONDS = 5.0
 def seconds_until_recovered(arena: Arena, key: str, held: frozenset[uuid.UUID], since: float) -> float | None:
     """Seconds from `since`; None if it took too long to be waited for. `held` are the tokens at the fault."""
     deadline = time.monotonic() + _LONGEST_SECONDS
+    is_told = arena.receiver.was_told_of
     gave_up = threading.Event()
     timer = threading.Timer(_LONGEST_SECONDS, gave_up.set)
     timer.daemon = True
@@ -27,7 +28,7 @@ def seconds_until_recovered(arena: Arena, key: str, held: frozenset[uuid.UUID], 
     job_id = arena.load.submit(key, [0], give_up=gave_up)
     timer.cancel()
     while time.monotonic() < deadline:
-        if job_id and _is_completed(arena, job_id) and not (held & arena.held()):
+        if job_id and is_told(job_id) and _is_completed(arena, job_id) and not (held & arena.held()):
             return time.monotonic() - since
         time.sleep(_POLL_SECONDS)
     return None

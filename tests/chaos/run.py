@@ -20,6 +20,7 @@ from tests.chaos.load import Load
 from tests.chaos.log import Log
 from tests.chaos.pace import Pace
 from tests.chaos.pictures import Album
+from tests.chaos.receiver import Receiver
 from tests.chaos.recovery import seconds_until_recovered
 from tests.chaos.stack import running_stack
 from tests.chaos.verdict import Verdict, judge
@@ -81,35 +82,49 @@ def run(options: Options) -> Outcome:
     with ExitStack() as context:
         home = Path(context.enter_context(tempfile.TemporaryDirectory(prefix="penpress-chaos-")))
         can_fill = context.enter_context(_small_disk(home / "blobs"))
-        stack = context.enter_context(running_stack(home, options.pace, sabotage=options.sabotage))
         log = Log(home / "client.jsonl")
+        receiver = Receiver(log)
+        context.callback(receiver.close)
+        given = {"webhook_secret": receiver.secret}
+        stack = context.enter_context(running_stack(home, options.pace, sabotage=options.sabotage, settings=given))
+        if options.keep_logs:
+            context.callback(_keep_logs, home, options.keep_logs)
         album = Album.of(stack.bundle, stack.settings)
-        rate = options.items / max(1.0, options.minutes * 60 * 0.9)
         load = Load(
             *(stack.addresses.url, album, log),
+            webhook_url=receiver.url,
             seed=options.seed,
-            items_per_second=rate,
+            items_per_second=options.items / max(1.0, options.minutes * 60 * 0.9),
             items_at_once=_ITEMS_AT_ONCE,
             largest_job=options.largest_job,
         )
-        arena = Arena(stack, load, album, log, options.seed, random.Random(options.seed), can_fill)
-        outcome = Outcome(options, Verdict())
-        began = time.monotonic()
-        load.start()
-        try:
-            _strike_all(arena, options, outcome, began)
-            while load.begun_items < options.items and time.monotonic() - began < options.minutes * 60 + 60:
-                time.sleep(0.1)
-        finally:
-            load.stop()
-        load.wait(options.drain_seconds)
-        outcome.verdict = judge(log, album, stack.addresses.url)
-        outcome.answers = _answers(log)
-        outcome.seconds = time.monotonic() - began
-        if options.keep_logs:
-            _keep_logs(home, options.keep_logs)
-        log.close()
+        arena = Arena(stack, load, album, log, receiver, options.seed, random.Random(options.seed), can_fill)
+        return _run(arena, options)
+
+
+def _run(arena: Arena, options: Options) -> Outcome:
+    began = time.monotonic()
+    outcome = Outcome(options, Verdict())
+    arena.load.start()
+    try:
+        _strike_all(arena, options, outcome, began)
+        while arena.load.begun_items < options.items and time.monotonic() - began < options.minutes * 60 + 60:
+            time.sleep(0.1)
+    finally:
+        arena.load.stop()
+    if arena.load.wait(options.drain_seconds):
+        _wait_for_events(arena, options.drain_seconds)
+    outcome.verdict = judge(arena.log, arena.album, arena.stack.addresses.url)
+    outcome.answers = _answers(arena.log)
+    outcome.seconds = time.monotonic() - began
     return outcome
+
+
+def _wait_for_events(arena: Arena, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    jobs = [entry["job"] for entry in arena.log.entries("accepted")]
+    while not all(map(arena.receiver.was_told_of, jobs)) and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def _strike_all(arena: Arena, options: Options, outcome: Outcome, began: float) -> None:

@@ -82,6 +82,9 @@ class Stack:
             "home": self.home,
             "blobs_url": (self.home / "blobs").as_uri(),
             "model_poll_seconds": 2,
+            "webhook_networks": "127.0.0.0/8",
+            "webhook_http_allowed": True,
+            "webhook_timeout_seconds": 3,
             "min_free_bytes": 0,  # a disk that fills up while an upload is written is the harder case
         }
         self.settings = Settings.model_validate(values | self.pace.settings | self._given)
@@ -100,7 +103,7 @@ class Stack:
     def _start_programs(self, programs: Programs) -> None:
         worker = programs.worker(_PROCESSES_PER_WORKER)
         workers = [replace(worker, name=name, log=worker.log.with_name(f"{name}.log")) for name in WORKERS]
-        for program in (programs.api(), *workers, programs.sweep()):
+        for program in (programs.api(), *workers, programs.sweep(), programs.deliver()):
             if self._sabotage == "no-sweep" and program.name == "sweep":
                 continue
             environment = {**(program.environment or {}), "PENPRESS_FAULTS": str(self.faults)}

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.pictures import Album, as_answer, name_of
-from tests.chaos.verdict import Verdict, _find_doubled_jobs, judge_job
+from tests.chaos.verdict import Verdict, _find_doubled_jobs, judge_events, judge_job
 
 DARK, BAD = 0, 1
 GOOD_ROW = {"status": "succeeded", "reason": None, "predicted_class": "handwritten", "confidence": 0.99, "needs_review": False}
@@ -86,3 +86,21 @@ def test_a_submission_that_made_two_jobs_is_found() -> None:
     _find_doubled_jobs(verdict, {"key": "7"}, [("key", "7"), ("key", "8"), ("never answered", "9")])
     assert verdict.doubled_jobs == 1
     assert not verdict.is_good
+
+
+@pytest.mark.parametrize(
+    ("told", "lost", "doubled"),
+    [
+        ([("7", "a")], 0, 0),
+        ([("7", "a"), ("7", "a")], 0, 0),
+        ([], 1, 0),
+        ([("7", "a"), ("7", "b")], 0, 1),
+    ],
+)
+def test_the_end_of_each_job_is_one_event_however_often_it_is_sent(
+    told: list[tuple[str, str]], lost: int, doubled: int
+) -> None:
+    verdict = judged(job(), rows())
+    judge_events(verdict, ["7"], [{"job": job_id, "webhook": event} for job_id, event in told])
+    assert (verdict.lost_events, verdict.doubled_events) == (lost, doubled)
+    assert verdict.is_good == (lost == doubled == 0)

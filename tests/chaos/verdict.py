@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from tests.chaos.log import Log
+from tests.chaos.log import Entry, Log
 from tests.chaos.pictures import Album, as_answer, name_of
 
 _TOLD = 20
@@ -29,13 +29,17 @@ class Verdict:
     unended_jobs: int = 0
     doubled_jobs: int = 0
     miscounted_jobs: int = 0
+    events: int = 0
+    lost_events: int = 0
+    doubled_events: int = 0
     told: list[str] = field(default_factory=list)
 
     @property
     def is_good(self) -> bool:
         """Nothing lost, nothing doubled, nothing wrong."""
-        bad = (self.lost, self.doubled, self.wrong, self.unended_jobs, self.doubled_jobs, self.miscounted_jobs)
-        return self.jobs > 0 and not any(bad)
+        items = (self.lost, self.doubled, self.wrong)
+        jobs = (self.unended_jobs, self.doubled_jobs, self.miscounted_jobs, self.lost_events, self.doubled_events)
+        return self.jobs > 0 and not any((*items, *jobs))
 
     def as_json(self) -> dict[str, Any]:
         """For the run's file."""
@@ -58,6 +62,7 @@ def judge(log: Log, album: Album, url: str) -> Verdict:
             job = client.get(f"/jobs/{job_id}").raise_for_status().json()
             rows = client.get(f"/jobs/{job_id}/results", params={"format": "ndjson"}).raise_for_status().text.splitlines()
             judge_job(verdict, album, submitted[key], job, [json.loads(row) for row in rows])
+    judge_events(verdict, accepted.values(), log.entries("told"))
     return verdict
 
 
@@ -89,6 +94,19 @@ def _judge_counts(verdict: Verdict, job: dict[str, Any], rows: list[dict[str, An
     if counts["total"] != len(rows) or any(counts[name] != statuses[name] for name in _COUNTED):
         verdict.miscounted_jobs += 1
         verdict.tell(f"job {job['id']} counts {counts}, but its rows {dict(statuses)}")
+
+
+def judge_events(verdict: Verdict, jobs: Iterable[str], told: Iterable[Entry]) -> None:
+    """Add what the receiver of webhooks was told: of each job's end once. The same id again is the same event, sent again."""
+    ids: dict[str, set[str]] = {job_id: set() for job_id in jobs}
+    for entry in told:
+        ids.setdefault(entry["job"], set()).add(entry["webhook"])
+    for job_id, found in ids.items():
+        verdict.events += len(found)
+        verdict.lost_events += not found
+        verdict.doubled_events += max(0, len(found) - 1)
+        if len(found) != 1:
+            verdict.tell(f"{len(found)} events told the end of job {job_id}")
 
 
 def _named_jobs(client: httpx.Client) -> Iterator[tuple[str, str]]:
