@@ -86,8 +86,8 @@ class Sender:
             return Outcome(_since(started), error=f"There was no answer within {self.timeout_seconds:g} s.")
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             return Outcome(_since(started), error=f"There was no answer: {error}.")
-        error = _fault(status)
-        return Outcome(_since(started), status, error, _seconds(retry_after) if error else None)
+        fault = _fault(status)
+        return Outcome(_since(started), status, fault, _seconds(retry_after) if fault else None)
 
     def _post(self, target: Target, message: Message, *, deadline: float) -> tuple[int, str | None]:
         """Status and `Retry-After`."""
