@@ -221,7 +221,7 @@ def release_expired(session: Session, *, limit: int) -> int:
     """Take events from deliverers that fell silent; how many. They are due at once: nobody knows whether they were told."""
     expired = (
         select(WebhookEvent.id)
-        .where(WebhookEvent.state == EventState.PENDING, WebhookEvent.lease_until < func.now())
+        .where(WebhookEvent.lease_token.is_not(None), WebhookEvent.lease_until < func.now())
         .limit(limit)
         .with_for_update(skip_locked=True)
     )

@@ -310,7 +310,12 @@ class WebhookEvent(Base):
     """
 
     __tablename__ = "webhook_events"
-    __table_args__ = (UniqueConstraint("job_id", "type", "sequence"), Index(None, "endpoint_id", "state", "next_at"))
+    __table_args__ = (
+        UniqueConstraint("job_id", "type", "sequence"),
+        Index(None, "endpoint_id", "state", "next_at"),
+        # A few rows however many wait, so that what is in deliverers' hands is counted at each claim.
+        Index("ix_webhook_events_held", "endpoint_id", postgresql_where=text("lease_token IS NOT NULL")),
+    )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))

@@ -104,6 +104,13 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_webhook_events_endpoint_id_state_next_at"), "webhook_events", ["endpoint_id", "state", "next_at"], unique=False
     )
+    op.create_index(
+        "ix_webhook_events_held",
+        "webhook_events",
+        ["endpoint_id"],
+        unique=False,
+        postgresql_where=sa.text("lease_token IS NOT NULL"),
+    )
     op.create_table(
         "webhook_attempts",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -165,6 +172,7 @@ def downgrade() -> None:
     op.drop_column("jobs", "owner_id")
     op.drop_index(op.f("ix_webhook_attempts_event_id_id"), table_name="webhook_attempts")
     op.drop_table("webhook_attempts")
+    op.drop_index("ix_webhook_events_held", table_name="webhook_events", postgresql_where=sa.text("lease_token IS NOT NULL"))
     op.drop_index(op.f("ix_webhook_events_endpoint_id_state_next_at"), table_name="webhook_events")
     op.drop_table("webhook_events")
     op.drop_index(op.f("ix_idempotency_keys_created_at"), table_name="idempotency_keys")

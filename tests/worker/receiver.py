@@ -59,8 +59,13 @@ def dripping(start: bytes, piece: bytes = b"x", *, seconds: float = 0.05, times:
     return answer
 
 
-def hanging(seconds: float) -> Answer:
-    return lambda _handler: time.sleep(seconds)
+def hanging(released: threading.Event) -> Answer:
+    """Not before `released` is set, or half a minute has passed."""
+
+    def answer(_handler: BaseHTTPRequestHandler) -> None:
+        released.wait(30)
+
+    return answer
 
 
 @contextmanager

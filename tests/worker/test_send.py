@@ -116,23 +116,23 @@ def test_a_redirect_is_a_failure_and_not_followed(status: int) -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        hanging(1.5),
-        dripping(b"HTTP/1.1 200 OK\r\nX-Slow: ", times=40),
-        dripping(b"", b"HTTP/1.1 102 Processing\r\n\r\n", times=40),
+        hanging(threading.Event()),
+        dripping(b"HTTP/1.1 200 OK\r\nX-Slow: ", times=100),
+        dripping(b"", b"HTTP/1.1 102 Processing\r\n\r\n", times=100),
     ],
 )
 def test_an_attempt_takes_no_longer_than_it_may_however_it_is_drawn_out(answer: Answer) -> None:
     with receiving(answer) as receiver:
         started = time.monotonic()
         outcome = sender(timeout_seconds=0.4).send(receiver.url(), message())
-        assert time.monotonic() - started < 1.2
+        assert time.monotonic() - started < 2.5
     assert (outcome.status, outcome.error) == (None, "There was no answer within 0.4 s.")
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", times=40),
+        dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", times=100),
         dripping(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65536, seconds=0, times=200),
         dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", times=1),
     ],
@@ -141,7 +141,7 @@ def test_a_body_that_drips_or_floods_or_breaks_off_changes_nothing(answer: Answe
     with receiving(answer) as receiver:
         started = time.monotonic()
         assert sender(timeout_seconds=0.4).send(receiver.url(), message()).is_success
-        assert time.monotonic() - started < 1.2
+        assert time.monotonic() - started < 2.5
 
 
 @pytest.mark.parametrize("answer", [dripping(b"this is not HTTP\r\n\r\n", times=0), lambda _handler: None])
