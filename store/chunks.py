@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import Session
 
 from store import jobs, predictions
@@ -34,15 +34,15 @@ class Claim:
     uploads: dict[uuid.UUID, Upload]
 
 
-def claim_chunk(session: Session, chunk_id: uuid.UUID, *, lease_seconds: float) -> Claim | None:
-    """ready → leased. None when somebody else has it, or it is done, or its job no longer runs."""
+def claim_chunk(session: Session, chunk_id: uuid.UUID, *, lease_seconds: float, token: uuid.UUID | None = None) -> Claim | None:
+    """ready → leased, under `token` or a new one. None when somebody else has it, or it is done, or its job no longer runs."""
     chunk = session.scalars(
         update(Chunk)
         .where(Chunk.id == chunk_id, Chunk.state == ChunkState.READY, Chunk.job_id.in_(_RUNNING_JOBS))
         .values(
             state=ChunkState.LEASED,
             attempt=Chunk.attempt + 1,
-            lease_token=new_id(),
+            lease_token=token or new_id(),
             lease_until=func.now() + timedelta(seconds=lease_seconds),
         )
         .returning(Chunk)
@@ -92,6 +92,23 @@ def renew_lease(session: Session, chunk_id: uuid.UUID, token: uuid.UUID, *, leas
     return renewed.one_or_none() is not None
 
 
+def is_wanted(session: Session, chunk_id: uuid.UUID, token: uuid.UUID) -> bool:
+    """Whether whoever holds `token` still has the chunk, and its job still wants the answer."""
+    held = (Chunk.id == chunk_id) & (Chunk.lease_token == token) & (Chunk.state == ChunkState.LEASED)
+    return bool(session.scalar(select(exists().where(held, Chunk.job_id == Job.id, Job.state == JobState.RUNNING))))
+
+
+def hand_back(session: Session, claim: Claim) -> None:
+    """leased → ready without blame, to be announced at once: its worker stops, or its job was cancelled, which may end it."""
+    session.execute(select(Job.id).where(Job.id == claim.job_id).with_for_update())  # the job before the chunk
+    session.execute(
+        update(Chunk)
+        .where(Chunk.id == claim.chunk_id, Chunk.lease_token == claim.token, Chunk.state == ChunkState.LEASED)
+        .values(state=ChunkState.READY, lease_token=None, lease_until=None, attempt=Chunk.attempt - 1, hinted_at=NEVER_HINTED)
+    )
+    jobs.settle_cancelled(session, claim.job_id)
+
+
 def release_chunk(session: Session, claim: Claim, *, waits_for: str) -> None:
     """leased → ready without blame: the worker is well, but something around it is missing. The sweep announces it again, and
     the job shows the cause meanwhile.
@@ -102,6 +119,7 @@ def release_chunk(session: Session, claim: Claim, *, waits_for: str) -> None:
         .where(Chunk.id == claim.chunk_id, Chunk.lease_token == claim.token, Chunk.state == ChunkState.LEASED)
         .values(state=ChunkState.READY, lease_token=None, lease_until=None, attempt=Chunk.attempt - 1, hinted_at=func.now())
     )
+    jobs.settle_cancelled(session, claim.job_id)
 
 
 def expired_chunks(session: Session, *, limit: int) -> Sequence[uuid.UUID]:
@@ -121,10 +139,19 @@ def recover_chunk(session: Session, chunk_id: uuid.UUID, *, max_attempts: int) -
     chunk = _lock_expired(session, chunk_id)
     if chunk is None:
         return []
+    chunk.losses += 1
+    return put_back(session, chunk, max_attempts=max_attempts, how="it fell silent")
+
+
+def put_back(session: Session, chunk: Chunk, *, max_attempts: int, how: str) -> Sequence[uuid.UUID]:
+    """leased → ready, or split, or done, with the loss counted against its items; the caller holds the locks of job and chunk.
+
+    `how` says how the worker was lost. The ids of the chunks to announce.
+    """
     if len(chunk.members) > 1 and chunk.attempt > 1:
         return _split(session, chunk)
     if len(chunk.members) == 1 and chunk.attempt >= max_attempts:
-        _give_up(session, chunk)
+        _give_up(session, chunk, how)
         return []
     chunk.state, chunk.lease_token, chunk.lease_until, chunk.hinted_at = ChunkState.READY, None, None, NEVER_HINTED
     return [chunk.id]
@@ -148,9 +175,11 @@ def _split(session: Session, chunk: Chunk) -> Sequence[uuid.UUID]:
     return [half.id for half in halves]
 
 
-def _give_up(session: Session, chunk: Chunk) -> None:
+def _give_up(session: Session, chunk: Chunk, how: str) -> None:
     assert chunk.lease_token  # it was leased
-    detail = f"The worker was lost or failed at least {chunk.attempt} times while it read this item, so it was given up."
+    detail = (
+        f"The worker was lost at least {chunk.attempt} times while it read this item, so it was given up; the last time {how}."
+    )
     rows = [predictions.refused(_item(stored), reason="worker_lost", detail=detail) for stored in chunk.members]
     jobs.finish_chunk(session, chunk.id, chunk.lease_token, rows)
 

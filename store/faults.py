@@ -81,6 +81,7 @@ _ACTIONS: dict[str, Callable[[], object]] = {
     "stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
     "hang": lambda: threading.Event().wait(),
     "hang_in_c": lambda: ctypes.PyDLL(None).sleep(3600),  # keeps Python's lock, so that no thread of this process runs
+    "slow": lambda: threading.Event().wait(0.25),
     "memory": _exhaust_memory,
     "exception": _raise_exception,
     "system_exit": _raise_system_exit,

@@ -6,12 +6,14 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, func, select, update
+from sqlalchemy import ColumnElement, Update, exists, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session, selectinload
 
 from store import predictions, webhooks
 from store.models import FINISHED_STATES, NEVER_HINTED, Chunk, ChunkState, GradcamPolicy, Job, JobState, Upload, new_id
 from store.predictions import NewPrediction
+
+_QUEUED_AT_ONCE = {"state": JobState.QUEUED, "lease_token": None, "lease_until": None, "hinted_at": NEVER_HINTED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def list_jobs(session: Session, *, owner_id: uuid.UUID | None, limit: int, befor
     return session.scalars(query).all()
 
 
-def begin_planning(session: Session, job_id: uuid.UUID, *, lease_seconds: float) -> Job | None:
+def begin_planning(session: Session, job_id: uuid.UUID, *, lease_seconds: float, token: uuid.UUID | None = None) -> Job | None:
     """queued → planning, or take over from a planner whose lease ran out. None when there is nothing to do."""
     claimable = (Job.state == JobState.QUEUED) | ((Job.state == JobState.PLANNING) & (Job.lease_until < func.now()))
     return session.scalars(
@@ -79,7 +81,7 @@ def begin_planning(session: Session, job_id: uuid.UUID, *, lease_seconds: float)
         .values(
             state=JobState.PLANNING,
             attempt=Job.attempt + 1,
-            lease_token=new_id(),
+            lease_token=token or new_id(),
             lease_until=func.now() + timedelta(seconds=lease_seconds),
         )
         .returning(Job)
@@ -127,6 +129,26 @@ def renew_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID, *, lea
         .returning(Job.id)
     )
     return renewed.one_or_none() is not None
+
+
+def is_planning_wanted(session: Session, job_id: uuid.UUID, token: uuid.UUID) -> bool:
+    """Whether whoever holds `token` still plans the job."""
+    planned = (Job.id == job_id) & (Job.lease_token == token) & (Job.state == JobState.PLANNING)
+    return bool(session.scalar(select(exists().where(planned))))
+
+
+def take_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID) -> int | None:
+    """planning → queued, from a process that died under `token`; how many attempts there were. None when it had lost it."""
+    return session.scalar(_planned_under(job_id, token).values(**_QUEUED_AT_ONCE).returning(Job.attempt))
+
+
+def hand_back_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID) -> None:
+    """planning → queued without blame: its worker stops."""
+    session.execute(_planned_under(job_id, token).values(**_QUEUED_AT_ONCE, attempt=Job.attempt - 1))
+
+
+def _planned_under(job_id: uuid.UUID, token: uuid.UUID) -> Update:
+    return update(Job).where(Job.id == job_id, Job.state == JobState.PLANNING, Job.lease_token == token)
 
 
 def release_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID, *, waits_for: str) -> None:
@@ -294,9 +316,7 @@ def recover_planning(session: Session, *, limit: int) -> Sequence[uuid.UUID]:
     silent = (Job.state == JobState.PLANNING) & (Job.lease_until < func.now())
     lost = select(Job.id).where(silent).order_by(Job.id).limit(limit).with_for_update(skip_locked=True)
     queued = update(Job).where(Job.id.in_(lost)).returning(Job.id)
-    return session.scalars(
-        queued.values(state=JobState.QUEUED, lease_token=None, lease_until=None, hinted_at=NEVER_HINTED)
-    ).all()
+    return session.scalars(queued.values(**_QUEUED_AT_ONCE)).all()
 
 
 def due_plans(session: Session, *, hint_seconds: float, limit: int) -> Sequence[uuid.UUID]:

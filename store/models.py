@@ -231,6 +231,9 @@ class Chunk(Base):
     state: Mapped[ChunkState] = mapped_column(_enum(ChunkState, "chunk_state"), default=ChunkState.READY)
     members: Mapped[list[dict[str, Any]]]
     attempt: Mapped[int] = mapped_column(default=0)
+    losses: Mapped[int] = mapped_column(
+        default=0, server_default="0"
+    )  # workers that died with it in hand, whoever was to blame
     lease_token: Mapped[uuid.UUID | None]
     lease_until: Mapped[datetime | None]
     hinted_at: Mapped[datetime] = mapped_column(server_default=func.now())

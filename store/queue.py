@@ -110,8 +110,15 @@ class LateSender:
 
     def plan_job(self, job_id: uuid.UUID) -> None:
         """Hand the hint over and return at once. Past a thousand waiting hints it is dropped: the sweep finds the row."""
-        if self._places.acquire(blocking=False):
-            self._executor.submit(self._run, self._queue.plan_jobs, [job_id])
+        self._hand_over(self._queue.plan_jobs, [job_id])
+
+    def classify_chunks(self, chunk_ids: Iterable[uuid.UUID]) -> None:
+        """As `plan_job`."""
+        self._hand_over(self._queue.classify_chunks, list(chunk_ids))
+
+    def _hand_over(self, send: Callable[[Iterable[uuid.UUID]], None], ids: list[uuid.UUID]) -> None:
+        if ids and self._places.acquire(blocking=False):
+            self._executor.submit(self._run, send, ids)
 
     def close(self) -> None:
         """Send what waits no more."""

@@ -64,9 +64,16 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(60, gt=0, description="A chunk whose worker is silent for so long is given to another.")
     heartbeat_seconds: float = Field(15, gt=0, description="How often a worker renews its lease.")
     page_seconds: float = Field(
-        300,
+        120,
         gt=0,
         description="A page, or an archive's directory, that takes longer has hung its worker process, which is then replaced.",
+    )
+    worker_memory_bytes: int = Field(
+        4 * 1024**3, ge=256 * 1024**2, description="Memory of one worker process; an item that needs more fails alone."
+    )
+    cancel_check_seconds: float = Field(0.1, gt=0, description="How often a worker asks whether its job is still wanted.")
+    warm_stop_seconds: float = Field(
+        10, ge=0, description="A worker that is to stop gives back what it has not finished by then."
     )
     sweep_seconds: float = Field(10, gt=0, description="How often the sweep looks for what was lost.")
     hint_seconds: float = Field(20, gt=0, description="Work that nobody took for so long is announced again.")
@@ -74,6 +81,14 @@ class Settings(BaseSettings):
         24 * 3600, gt=0, description="A stored file that no upload names is removed when it has lain there for so long."
     )
     max_attempts: int = Field(3, ge=1, description="Times that one item may take its worker down before it is given up.")
+    broken_worker_crashes: int = Field(
+        5,
+        ge=2,
+        description="Different items in a row that crash a worker which finishes none: it stops, and blames none of them.",
+    )
+    broken_worker_pause_seconds: float = Field(
+        30, ge=0, description="How long such a worker stays away before it ends, to be started again."
+    )
 
     review_threshold: float | None = Field(
         None, ge=0, le=1, description="Confidence below which a person should look; unset: as the model's bundle says."

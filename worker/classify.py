@@ -8,13 +8,15 @@ from sqlalchemy.orm import Session
 
 from inference import cam, items
 from inference.classifier import Classifier
-from inference.errors import ImageError
+from inference.errors import ImageError, NotEnoughMemory
 from inference.items import Answer, PreparedPage
 from store import chunks, faults, jobs, predictions
 from store.archives import ArchiveError
 from store.blobs import BlobMissing
 from store.chunks import Claim
+from store.models import new_id
 from store.predictions import Item, NewPrediction
+from store.queue import CLASSIFY_CHUNK
 from worker.lease import Lease, LeaseLost, held_lease
 from worker.runtime import Runtime
 from worker.setbacks import MODEL_GONE, PASSING, cause_of, give_back
@@ -26,20 +28,27 @@ _log = logging.getLogger(__name__)
 
 def classify_chunk(runtime: Runtime, chunk_id: uuid.UUID) -> None:
     """Classify the chunk if it still waits for that; whoever finishes second finds it done and writes nothing."""
+    token = new_id()
+    runtime.mark.begin(CLASSIFY_CHUNK, chunk_id, token)  # before the lease is there, so that no lease is ever unknown
     with runtime.database.transaction() as session:
-        claim = chunks.claim_chunk(session, chunk_id, lease_seconds=runtime.settings.lease_seconds)
-    if claim is None:
-        return
-    faults.reach("after_claim")
+        claim = chunks.claim_chunk(session, chunk_id, lease_seconds=runtime.settings.lease_seconds, token=token)
+    if claim is not None:
+        faults.reach("after_claim")
+        _carry_out(runtime, claim)
+    runtime.mark.rest()
+
+
+def _carry_out(runtime: Runtime, claim: Claim) -> None:
     try:
         _classify_claimed(runtime, claim)
     except LeaseLost:
-        return
+        give_back(runtime.database, lambda session: chunks.hand_back(session, claim))
     except MODEL_GONE as error:
         _fail_job(runtime, claim, error)
     except PASSING as error:
         cause = cause_of(error)
         give_back(runtime.database, lambda session: chunks.release_chunk(session, claim, waits_for=cause))
+        runtime.mark.rest()
         raise
 
 
@@ -56,7 +65,10 @@ def _classify_claimed(runtime: Runtime, claim: Claim) -> None:
     def renew(session: Session) -> bool:
         return chunks.renew_lease(session, claim.chunk_id, claim.token, lease_seconds=settings.lease_seconds)
 
-    with held_lease(runtime, renew, stuck_seconds=settings.page_seconds) as lease:
+    def wanted(session: Session) -> bool:
+        return chunks.is_wanted(session, claim.chunk_id, claim.token)
+
+    with held_lease(runtime, renew, wanted, stuck_seconds=settings.page_seconds) as lease:
         with lease.waiting():
             classifier = runtime.models.load(claim.model_version).classifier
         rows = list(_answer_items(runtime, claim, classifier, lease))
@@ -70,13 +82,27 @@ def _answer_items(runtime: Runtime, claim: Claim, classifier: Classifier, lease:
     size = runtime.settings.batch_images or (_GPU_BATCH if classifier.on_gpu else 1)
     waiting: list[tuple[Item, PreparedPage]] = []
     for item in claim.items:
-        for page in _read_pages(runtime, claim, item, classifier):
-            lease.check()
+        for page in _pages_in_hand(runtime, claim, item, classifier, lease):
             waiting.append((item, page))
             if len(waiting) >= size:
-                yield from _classify(claim, classifier, waiting)
+                yield from _classify(runtime, claim, classifier, waiting)
                 waiting = []
-    yield from _classify(claim, classifier, waiting)
+    yield from _classify(runtime, claim, classifier, waiting)
+
+
+def _pages_in_hand(runtime: Runtime, claim: Claim, item: Item, classifier: Classifier, lease: Lease) -> Iterator[PreparedPage]:
+    """The item's pages; whoever finds this process dead while it reads one knows which item that was."""
+    pages = _read_pages(runtime, claim, item, classifier)
+    while True:
+        lease.check()
+        runtime.mark.hold([item.ordinal])
+        try:
+            page = next(pages, None)
+        except MemoryError:
+            page, pages = PreparedPage(1, NotEnoughMemory()), iter(())
+        if page is None:
+            return
+        yield page
 
 
 def _read_pages(runtime: Runtime, claim: Claim, item: Item, classifier: Classifier) -> Iterator[PreparedPage]:
@@ -92,9 +118,14 @@ def _read_pages(runtime: Runtime, claim: Claim, item: Item, classifier: Classifi
     yield from items.prepare_pages(data, runtime.limits, classifier.spec)
 
 
-def _classify(claim: Claim, classifier: Classifier, waiting: list[tuple[Item, PreparedPage]]) -> Iterator[NewPrediction]:
+def _classify(
+    runtime: Runtime, claim: Claim, classifier: Classifier, waiting: list[tuple[Item, PreparedPage]]
+) -> Iterator[NewPrediction]:
+    runtime.mark.hold({item.ordinal for item, _ in waiting})
     answers = items.classify_pages(classifier, [page for _, page in waiting], review_threshold=claim.review_threshold)
-    faults.reach("after_infer", item=waiting[-1][0].file if waiting else "")
+    if waiting:
+        faults.reach("after_infer", item=waiting[-1][0].file)
+    runtime.mark.drop(finished=len(waiting))
     for (item, _), answer in zip(waiting, answers, strict=True):
         yield _row(claim, item, answer)
 

@@ -13,8 +13,9 @@ from store import archives, chunks, faults, jobs, predictions
 from store.archives import ArchiveError, Refusal, TooManyItems
 from store.blobs import BlobMissing
 from store.jobs import Plan
-from store.models import ItemStatus, Job, Upload
+from store.models import ItemStatus, Job, Upload, new_id
 from store.predictions import Item, NewPrediction
+from store.queue import PLAN_JOB
 from worker.lease import Lease, LeaseLost, held_lease
 from worker.runtime import Runtime
 from worker.setbacks import PASSING_FOR_A_PLAN, cause_of, give_back
@@ -22,24 +23,30 @@ from worker.setbacks import PASSING_FOR_A_PLAN, cause_of, give_back
 
 def plan_job(runtime: Runtime, job_id: uuid.UUID) -> None:
     """Plan the job if it still waits for that, and announce its chunks after the commit."""
-    settings = runtime.settings
+    token = new_id()
+    runtime.mark.begin(PLAN_JOB, job_id, token)  # before the lease is there, so that no lease is ever unknown
     with runtime.database.transaction() as session:
-        job = jobs.begin_planning(session, job_id, lease_seconds=settings.lease_seconds)
-    if job is None or job.lease_token is None:
-        return
-    if job.attempt > settings.max_attempts:
-        _give_up(runtime, job, job.lease_token)
-        return
-    token = job.lease_token
+        job = jobs.begin_planning(session, job_id, lease_seconds=runtime.settings.lease_seconds, token=token)
+    chunk_ids = _carry_out(runtime, job, token) if job else []
+    runtime.mark.rest()
+    runtime.queue.classify_chunks(chunk_ids)
+
+
+def _carry_out(runtime: Runtime, job: Job, token: uuid.UUID) -> list[uuid.UUID]:
+    """The chunks to announce."""
+    if job.attempt > runtime.settings.max_attempts:
+        _give_up(runtime, job, token)
+        return []
     try:
-        chunk_ids = _plan_claimed(runtime, job, token)
+        return _plan_claimed(runtime, job, token)
     except LeaseLost:
-        return
+        give_back(runtime.database, lambda session: jobs.hand_back_planning(session, job.id, token))
+        return []
     except PASSING_FOR_A_PLAN as error:
         cause = cause_of(error)
-        give_back(runtime.database, lambda session: jobs.release_planning(session, job_id, token, waits_for=cause))
+        give_back(runtime.database, lambda session: jobs.release_planning(session, job.id, token, waits_for=cause))
+        runtime.mark.rest()
         raise
-    runtime.queue.classify_chunks(chunk_ids)
 
 
 def _plan_claimed(runtime: Runtime, job: Job, token: uuid.UUID) -> list[uuid.UUID]:
@@ -48,7 +55,10 @@ def _plan_claimed(runtime: Runtime, job: Job, token: uuid.UUID) -> list[uuid.UUI
     def renew(session: Session) -> bool:
         return jobs.renew_planning(session, job.id, token, lease_seconds=settings.lease_seconds)
 
-    with held_lease(runtime, renew, stuck_seconds=settings.page_seconds) as lease:
+    def wanted(session: Session) -> bool:
+        return jobs.is_planning_wanted(session, job.id, token)
+
+    with held_lease(runtime, renew, wanted, stuck_seconds=settings.page_seconds) as lease:
         plan = _make_plan(runtime, job, lease)
         faults.reach("before_plan_commit")
         with lease.waiting(), runtime.database.transaction() as session:

@@ -1,6 +1,6 @@
 """What a worker process holds open: settings, database, blobs, queue and models. Made after the fork, one for each process."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from inference.images import ImageLimits
 from registry.current import CurrentModel
@@ -10,6 +10,7 @@ from store.models import PREDICTED_CLASSES
 from store.queue import Queue
 from store.settings import Settings
 from store.sources import Sources
+from worker.marks import Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +23,11 @@ class Runtime:
     models: CurrentModel
     sources: Sources
     limits: ImageLimits
+    mark: Mark = field(default_factory=Mark)
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> "Runtime":
-        """Connect to what the settings name; nothing is loaded before it is needed."""
+    def from_settings(cls, settings: Settings, mark: Mark | None = None) -> "Runtime":
+        """Connect to what the settings name; nothing is loaded before it is needed. `mark` tells a parent what is going on."""
         return cls(
             settings=settings,
             database=Database.from_settings(settings, pool_size=2),
@@ -40,6 +42,7 @@ class Runtime:
             ),
             sources=Sources(Blobs(settings.blobs), max_items=settings.max_items, max_item_bytes=settings.max_item_bytes),
             limits=ImageLimits(**settings.image_limits),
+            mark=mark or Mark(),
         )
 
     def close(self) -> None:

@@ -182,7 +182,7 @@ def test_an_item_alone_is_given_up_after_its_last_attempt(session: Session) -> N
     [row] = predictions.list_results(session, job, filters=predictions.Filters(), limit=10)
     assert (row.reason, row.detail) == (
         "worker_lost",
-        "The worker was lost or failed at least 3 times while it read this item, so it was given up.",
+        "The worker was lost at least 3 times while it read this item, so it was given up; the last time it fell silent.",
     )
     assert job.state == JobState.FAILED
 

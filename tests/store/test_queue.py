@@ -1,3 +1,4 @@
+import contextlib
 import logging
 import socket
 import threading
@@ -88,11 +89,11 @@ def test_a_hint_is_sent_behind_the_answer(celery: Celery) -> None:
 
 def test_a_redis_that_hangs_holds_up_nobody(hanging_redis: str) -> None:
     sender = LateSender(Queue.from_settings(Settings(redis_url=hanging_redis)))
-    before = time.monotonic()
-    for _ in range(LateSender._MAX_WAITING + 500):
-        sender.plan_job(uuid.uuid4())
-    assert time.monotonic() - before < 2  # one publish alone waits for seconds
-    sender.close()
+    with contextlib.closing(sender):
+        before = time.monotonic()
+        for _ in range(LateSender._MAX_WAITING + 500):
+            sender.plan_job(uuid.uuid4())
+        assert time.monotonic() - before < 2  # one publish alone waits for seconds
 
 
 class StuckQueue:

@@ -109,6 +109,48 @@ def test_work_that_slept_past_its_lease_writes_nothing(
     assert read_chunks(database, job_id)[0].state == ChunkState.READY
 
 
+def test_a_cancelled_job_stops_within_one_image_and_keeps_its_finished_chunks_only(
+    make_runtime: MakeRuntime, submit: Submit, hand_queue: HandQueue, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime, begun = make_runtime(cancel_check_seconds=0.01, chunk_items=3), list[int]()
+    job_id = submit({f"{place}.png": png() for place in range(9)})
+    plan_job(runtime, job_id)
+    classify_chunk(runtime, hand_queue.chunks.pop(0))
+    noticed, mark_lost = threading.Event(), Lease.mark_lost
+    monkeypatch.setattr(Lease, "mark_lost", lambda lease: (mark_lost(lease), noticed.set()))
+
+    def cancel() -> None:
+        begun.append(1)
+        if len(begun) == 2:
+            with database.transaction() as session:
+                assert jobs.request_cancel(session, job_id, reason="cancelled", detail="").state == JobState.CANCELLING
+            assert noticed.wait(20)
+
+    before_each_item(monkeypatch, cancel)
+    classify_chunk(runtime, hand_queue.chunks.pop(0))
+    classify_chunk(runtime, hand_queue.chunks.pop(0))
+    assert len(begun) == 2
+    assert (read_job(database, job_id).state, read_job(database, job_id).processed) == (JobState.CANCELLED, 3)
+    assert len(read_rows(database, job_id)) == 3
+    assert [chunk.state for chunk in read_chunks(database, job_id)].count(ChunkState.LEASED) == 0
+
+
+def test_a_planner_whose_job_was_cancelled_stops(
+    runtime: Runtime, submit: Submit, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submit({"a.png": png()})
+    catch_up = runtime.models.catch_up
+
+    def cancel() -> LoadedModel:
+        with database.transaction() as session:
+            jobs.request_cancel(session, job_id, reason="cancelled", detail="")
+        return catch_up()
+
+    monkeypatch.setattr(runtime.models, "catch_up", cancel)
+    plan_job(runtime, job_id)
+    assert (read_job(database, job_id).state, read_job(database, job_id).total) == (JobState.CANCELLED, 0)
+
+
 def test_a_renewal_that_fails_is_tried_again(
     runtime: Runtime, planned: tuple[uuid.UUID, uuid.UUID], database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,7 +205,7 @@ def test_a_model_that_takes_long_to_load_does_not_kill_the_process(
     make_runtime: MakeRuntime, submit: Submit, hand_queue: HandQueue, monkeypatch: pytest.MonkeyPatch, work: str
 ) -> None:
     runtime, killed = make_runtime(page_seconds=0.05, heartbeat_seconds=0.02), list[int]()
-    monkeypatch.setattr(lease_module, "_kill_this_process", lambda: killed.append(1))
+    monkeypatch.setattr(lease_module, "_kill_this_process", lambda *_: killed.append(1))
     job_id, wanted = submit({"a.png": png()}), "catch_up" if work == "planning" else "load"
     if work == "classifying":
         plan_job(runtime, job_id)
@@ -187,7 +229,7 @@ def test_an_archive_that_hangs_its_planner_ends_that_process(
     make_runtime: MakeRuntime, submit: Submit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime, killed = make_runtime(page_seconds=0.05, heartbeat_seconds=0.02), threading.Event()
-    monkeypatch.setattr(lease_module, "_kill_this_process", killed.set)
+    monkeypatch.setattr(lease_module, "_kill_this_process", lambda *_: killed.set())
     monkeypatch.setattr(runtime.sources, "archive", lambda _: pytest.fail("not killed") if not killed.wait(20) else box)
     with zipfile.ZipFile(io.BytesIO(zip_of({"a.png": png()}))) as box:
         plan_job(runtime, submit({"box.zip": b"PK"}))

@@ -68,7 +68,7 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 def test_a_process_whose_runtime_cannot_be_opened_ends_its_worker(
     ends: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(_: Settings) -> None:
+    def fail(*_: object) -> None:
         raise PermissionError("the models' folder")
 
     monkeypatch.setattr(tasks, "open_runtime", fail)

@@ -1,0 +1,163 @@
+"""A real Celery worker whose processes really die, without a sweep: what its parent sees it gives back itself."""
+
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from celery import Celery
+
+from store import faults
+from store.database import Database
+from store.models import ChunkState, JobState
+from store.queue import Queue, make_celery
+from store.settings import Settings
+from tests.pictures import png, zip_of
+from tests.worker.looks import read_chunks, read_job, read_rows, wait_until
+from worker.runtime import Runtime
+
+Submit = Callable[..., uuid.UUID]
+StartWorker = Callable[..., subprocess.Popen[bytes]]
+
+Send = Callable[[dict[str, bytes]], uuid.UUID]
+
+ENDINGS = {
+    "segfault": "it was killed by SIGSEGV",
+    "abort": "it was killed by SIGABRT",
+    "exit": "it ended with exit code 3",
+    "kill": "it was killed by SIGKILL",
+    "hang": "it hung for more than 1 seconds",
+    "hang_in_c": "it hung for more than 1 seconds",
+    "memory": "",
+    "exception": "it raised InjectedFault",
+    "system_exit": "it ended with exit code 3",
+}
+
+
+@pytest.fixture
+def armed(tmp_path: Path) -> Path:
+    """The folder of faults."""
+    folder = tmp_path / "faults"
+    (folder / "fired").mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def celery(redis_url: str) -> Iterator[Celery]:
+    app = make_celery(Settings(redis_url=redis_url))
+    with app.connection_for_write() as connection:
+        connection.default_channel.client.flushall()
+    yield app
+    app.close()
+
+
+@pytest.fixture
+def start_worker(settings: Settings, armed: Path, celery: Celery, tmp_path: Path) -> Iterator[StartWorker]:
+    """A worker of one process; its log is in `worker.log`."""
+    started: list[subprocess.Popen[bytes]] = []
+    quick = {
+        "PENPRESS_HOME": str(settings.home),
+        "PENPRESS_DATABASE_URL": str(settings.database_url),
+        "PENPRESS_REDIS_URL": str(settings.redis_url),
+        "MLFLOW_TRACKING_URI": settings.mlflow_uri,
+        "PENPRESS_FAULTS": str(armed),
+        "PENPRESS_HEARTBEAT_SECONDS": "0.5",
+        "PENPRESS_MODEL_POLL_SECONDS": "0.2",
+        "PENPRESS_BROKEN_WORKER_PAUSE_SECONDS": "0",
+        "PENPRESS_WORKER_MEMORY_BYTES": str(1024**3),
+    }
+
+    def start_worker(**changes: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "celery", "-A", "worker.app", "worker", "--concurrency", "1"]
+        quiet = ["--queues", "plan,classify", "--without-mingle", "--without-gossip", "--loglevel", "WARNING"]
+        with (tmp_path / "worker.log").open("wb") as log:
+            environment = os.environ | quick | changes
+            worker = subprocess.Popen([*command, *quiet], env=environment, stdout=log, stderr=log, start_new_session=True)
+        started.append(worker)
+        return worker
+
+    yield start_worker
+    for worker in started:
+        if worker.poll() is None:
+            os.killpg(worker.pid, signal.SIGKILL)
+            worker.wait()
+
+
+@pytest.fixture
+def send(submit: Submit, celery: Celery) -> Send:
+    """Submit images in one archive, and announce the job."""
+
+    def send(images: dict[str, bytes]) -> uuid.UUID:
+        job_id = submit({"box.zip": zip_of(images)})
+        Queue(celery).plan_jobs([job_id])
+        return job_id
+
+    return send
+
+
+def test_items_that_kill_their_process_fail_alone_and_at_once(
+    start_worker: StartWorker, send: Send, armed: Path, database: Database
+) -> None:
+    """Nine ways to die; the leases last for minutes, so that nothing is found by their end."""
+    for kind in ENDINGS:
+        faults.arm(armed, "before_decode", kind, label=f"always-{kind}", item=f"*{kind}.png")
+    names = [f"{place:02}-{name}.png" for place, name in enumerate(name for kind in ENDINGS for name in ("good", "fine", kind))]
+    start_worker(PENPRESS_LEASE_SECONDS="300", PENPRESS_PAGE_SECONDS="1", PENPRESS_MAX_ATTEMPTS="2")
+    job_id = send({name: png() for name in names})
+    wait_until(lambda: read_job(database, job_id).state == JobState.COMPLETED, seconds=120)
+    rows = read_rows(database, job_id)
+    assert [row.file for row in rows] == names
+    found = {row.file[3:-4]: (row.reason, (row.detail or "").rpartition("the last time ")[2]) for row in rows}
+    memory = found.pop("memory")
+    assert memory == ("not_enough_memory", "There was not enough memory to decode the image.")
+    assert found == {"good": (None, ""), "fine": (None, "")} | {
+        kind: ("worker_lost", f"{ending}.") for kind, ending in ENDINGS.items() if ending
+    }
+    assert all(row.reason is None for row in rows if "good" in row.file or "fine" in row.file)
+
+
+def test_a_worker_that_crashes_whatever_it_takes_stops_and_blames_nobody(
+    start_worker: StartWorker, send: Send, armed: Path, database: Database, tmp_path: Path
+) -> None:
+    faults.arm(armed, "before_decode", "segfault", label="always", item="*.png")
+    worker = start_worker(PENPRESS_LEASE_SECONDS="300", PENPRESS_BROKEN_WORKER_CRASHES="3")
+    job_id = send({f"{place}.png": png() for place in range(8)})
+    assert worker.wait(60) == os.EX_SOFTWARE
+    assert "3 different items in a row crashed it, and it finished none in between" in (tmp_path / "worker.log").read_text()
+    assert list(read_rows(database, job_id)) == []
+    assert {(chunk.state, chunk.attempt) for chunk in read_chunks(database, job_id)} == {(ChunkState.READY, 0)}
+    assert sorted(chunk.losses for chunk in read_chunks(database, job_id)) == [0, 1, 1, 1]
+
+
+def test_a_worker_whose_processes_cannot_read_the_known_picture_takes_no_work(
+    start_worker: StartWorker, send: Send, armed: Path, database: Database, runtime: Runtime
+) -> None:
+    runtime.models.catch_up()  # this machine knows a model from now on
+    faults.arm(armed, "before_decode", "abort", label="always", item="known picture")
+    worker = start_worker(PENPRESS_BROKEN_WORKER_CRASHES="3")
+    job_id = send({"a.png": png()})
+    assert worker.wait(60) == os.EX_SOFTWARE
+    assert read_job(database, job_id).attempt == 0
+
+
+@pytest.mark.parametrize(("patience", "finished"), [("0", 0), ("60", 6)])
+def test_a_worker_that_is_asked_to_stop_finishes_its_chunk_or_gives_it_back(
+    start_worker: StartWorker, send: Send, armed: Path, database: Database, patience: str, finished: int
+) -> None:
+    faults.arm(armed, "before_decode", "slow", label="always", item="*.png")
+    worker = start_worker(PENPRESS_WARM_STOP_SECONDS=patience, PENPRESS_LEASE_SECONDS="300", PENPRESS_CHUNK_ITEMS="6")
+    job_id = send({f"{place}.png": png() for place in range(12)})
+    wait_until(lambda: ChunkState.LEASED in states(database, job_id), seconds=60)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(60) == 0
+    assert ChunkState.LEASED not in states(database, job_id)
+    assert {chunk.attempt for chunk in read_chunks(database, job_id) if chunk.state == ChunkState.READY} == {0}
+    assert len(read_rows(database, job_id)) == finished
+
+
+def states(database: Database, job_id: uuid.UUID) -> list[ChunkState]:
+    return [chunk.state for chunk in read_chunks(database, job_id)]

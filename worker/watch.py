@@ -1,0 +1,253 @@
+"""The parent's watch over its pool: whoever dies is noticed at once, and what it had in hand is given back by its lease.
+
+A thread of Celery's main process. It connects to Postgres only when there is something to say, since the main process forks.
+"""
+
+import contextlib
+import logging
+import os
+import queue
+import shutil
+import signal
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from store import chunks, jobs, losses
+from store.database import Database
+from store.losses import Suspect
+from store.queue import CLASSIFY_CHUNK, PLAN_JOB, LateSender, Queue
+from store.settings import Settings
+from worker.deaths import describe
+from worker.lease import hung
+from worker.marks import IDLE, STARTING, Marked, ask_to_stop, read_marks
+from worker.suspicion import Suspicion
+
+_POLL_SECONDS = 0.5
+_IDLE_SECONDS = 2.0
+_PATIENCE_SECONDS = 10.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Death:
+    pid: int
+    exit_code: int | None
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """A suspect of whom it is not clear yet whether it or the worker is to blame."""
+
+    suspect: Suspect
+    how: str
+    died_at: float
+
+
+class Watch:
+    """Watches the processes that leave their marks in `folder`; `end_worker` is called when the worker proves to be broken."""
+
+    def __init__(self, settings: Settings, end_worker: Callable[[], None]) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="penpress-worker-"))
+        self._settings, self._end_worker = settings, end_worker
+        self._suspicion = Suspicion(settings.broken_worker_crashes)
+        self._news: queue.Queue[_Death] = queue.Queue()
+        self._dead: list[_Death] = []
+        self._gone: set[int] = set()
+        self._killed: set[int] = set()
+        self._pending: list[_Pending] = []
+        self._finished_by_dead = 0
+        self._idle_since: float | None = None
+        self._renew_at = 0.0
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the worker ends because it crashes whatever it takes."""
+        return self._suspicion.is_broken
+
+    def start(self) -> None:
+        """Watch from now on."""
+        if self._thread is None:
+            self._database = Database.from_settings(self._settings, pool_size=1, patience_seconds=_PATIENCE_SECONDS)
+            self._sender = LateSender(Queue.from_settings(self._settings))
+            self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+            self._thread.start()
+
+    def note_death(self, pid: int, exit_code: int | None) -> None:
+        """A process of the pool has ended."""
+        self._news.put(_Death(pid, exit_code, time.monotonic()))
+
+    def stop(self) -> None:
+        """Give back what is still held, and watch no more; for the end, when every process of the pool is gone."""
+        if self._thread is not None:
+            self._ended.set()
+            self._thread.join(_PATIENCE_SECONDS)
+            self._attempt(self._report)
+            self._attempt(self._judge)
+            self._attempt(self._forgive_all)
+            self._sender.close()
+            self._database.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            self._hear()
+            for step in (self._look, self._report, self._judge, self._renew):
+                self._attempt(step)
+            self._database.close()
+
+    def _attempt(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except SQLAlchemyError as error:
+            _log.warning("lost work not given back, will try again: %s", error)
+        except Exception:
+            _log.exception("the watch over the pool failed, and goes on")
+
+    def _hear(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            self._dead.append(self._news.get(timeout=_POLL_SECONDS))
+            while True:
+                self._dead.append(self._news.get_nowait())
+
+    def _look(self) -> None:
+        """Find processes that hang, and deaths that nobody told of."""
+        now, marks = time.monotonic(), read_marks(self.folder)
+        known = {death.pid for death in self._dead}
+        gone = {pid for pid in marks if pid not in known and not _is_there(pid)}
+        for pid in gone & self._gone:  # not at the first sight: how it died is still on its way
+            self._dead.append(_Death(pid, None, now))
+        self._gone = gone
+        for pid, marked in marks.items():
+            if marked.since is not None and now - marked.since > self._settings.page_seconds + 2 * _POLL_SECONDS:
+                self._kill(pid)
+        is_idle = bool(marks) and all(marked.state == IDLE for marked in marks.values())
+        self._idle_since = (self._idle_since or now) if is_idle else None
+
+    def _kill(self, pid: int) -> None:
+        if pid not in self._killed:
+            _log.error("process %s hangs, and is ended", pid)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._killed.add(pid)
+
+    def _report(self) -> None:
+        for death in list(self._dead):
+            path = self.folder / str(death.pid)
+            marked = read_marks(self.folder).get(death.pid)
+            if marked is not None and marked.state != IDLE:
+                self._give_back(death, marked)
+            if marked is not None:
+                self._finished_by_dead += marked.finished
+            path.unlink(missing_ok=True)
+            self._killed.discard(death.pid)
+            self._dead.remove(death)
+
+    def _give_back(self, death: _Death, marked: Marked) -> None:
+        how = describe(death.exit_code, marked.cause or self._hung(death, marked))
+        _log.error("process %s of the pool is gone: %s; in hand: %s", death.pid, how, marked.suspects or "no item")
+        if marked.state == STARTING:
+            self._crashed(("start", death.pid), is_first=True)
+            return
+        if marked.work == PLAN_JOB:
+            self._give_back_planning(marked)
+        elif marked.work == CLASSIFY_CHUNK:
+            self._give_back_chunk(death, marked, how)
+
+    def _hung(self, death: _Death, marked: Marked) -> str:
+        is_silent = marked.since is not None and death.at - marked.since > self._settings.page_seconds
+        return hung(self._settings.page_seconds) if is_silent and death.exit_code == -signal.SIGKILL else ""
+
+    def _give_back_planning(self, marked: Marked) -> None:
+        job_id = uuid.UUID(marked.identifier)
+        with self._database.transaction() as session:
+            attempt = jobs.take_planning(session, job_id, uuid.UUID(marked.token))
+        if attempt is not None:
+            self._crashed(job_id, is_first=attempt == 1)
+            self._sender.plan_job(job_id)
+
+    def _give_back_chunk(self, death: _Death, marked: Marked, how: str) -> None:
+        with self._database.transaction() as session:
+            loss = losses.take_from_dead(
+                session,
+                uuid.UUID(marked.identifier),
+                uuid.UUID(marked.token),
+                ordinals=marked.suspects,
+                lease_seconds=self._settings.lease_seconds,
+            )
+        if loss is None:
+            return
+        self._sender.classify_chunks(loss.ready)
+        if loss.suspect is None:
+            self._crashed(("nothing", death.pid), is_first=True)
+        else:
+            self._pending.append(_Pending(loss.suspect, how, death.at))
+            self._crashed(loss.suspect.chunk_id, is_first=loss.suspect.is_first)
+
+    def _crashed(self, suspect: Hashable, *, is_first: bool) -> None:
+        was_broken = self.is_broken
+        self._suspicion.crashed(suspect, is_first=is_first, finished=self._finished())
+        if self.is_broken and not was_broken:
+            _log.critical(
+                "this worker is broken and ends: %s different items in a row crashed it, and it finished none in between. "
+                "None of them is blamed.",
+                self._settings.broken_worker_crashes,
+            )
+            ask_to_stop(self.folder, at_once=True)
+            self._end_worker()
+
+    def _finished(self) -> int:
+        return self._finished_by_dead + sum(marked.finished for marked in read_marks(self.folder).values())
+
+    def _judge(self) -> None:
+        """Settle what is clear by now."""
+        if not self._pending:
+            return
+        if self.is_broken:
+            self._forgive_all()
+        elif self._suspicion.is_cleared(self._finished()):
+            self._settle(self._pending)
+        elif self._idle_since is not None and time.monotonic() - self._idle_since > _IDLE_SECONDS:
+            self._settle([pending for pending in self._pending if self._is_examined_since(pending.died_at)])
+
+    def _is_examined_since(self, moment: float) -> bool:
+        """Where no other work shows that the worker is well: a process that started since could read the known picture."""
+        return any(marked.state != STARTING and marked.started > moment for marked in read_marks(self.folder).values())
+
+    def _settle(self, pending: list[_Pending]) -> None:
+        for one in list(pending):
+            with self._database.transaction() as session:
+                ready = losses.settle(session, one.suspect, max_attempts=self._settings.max_attempts, how=one.how)
+            self._pending.remove(one)
+            self._sender.classify_chunks(ready)
+
+    def _forgive_all(self) -> None:
+        for one in list(self._pending):
+            with self._database.transaction() as session:
+                losses.forgive(session, one.suspect)
+            self._pending.remove(one)
+
+    def _renew(self) -> None:
+        if not self._pending or time.monotonic() < self._renew_at:
+            return
+        for one in self._pending:
+            with self._database.transaction() as session:
+                chunks.renew_lease(session, one.suspect.chunk_id, one.suspect.token, lease_seconds=self._settings.lease_seconds)
+        self._renew_at = time.monotonic() + self._settings.heartbeat_seconds
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
