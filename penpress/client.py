@@ -12,15 +12,18 @@ Everything raises a `ClientError`: `BadKey`, `Unreachable`, `BadAnswer`, or `Ref
 import json
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from types import TracebackType
 from typing import Any, Self, TypedDict, cast
 
 import httpx
 
-from penpress.errors import BadAnswer, BadKey, Refused, Unreachable
+from penpress.errors import BadAnswer, BadKey, ClientError, Refused, Unreachable
 from penpress.results import Result, result_of
+from penpress.retries import delay_after, passes, until, with_retries
 
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 _SUBMIT_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
@@ -30,7 +33,6 @@ _KEY_VARIABLE = "PENPRESS_KEY"
 _LONGEST_POLL_SECONDS = 10.0
 _PATIENCE_SECONDS = 300.0
 _PATIENT_DELAY_SECONDS = 2.0
-_BUSY = frozenset({httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.GATEWAY_TIMEOUT})
 FINAL_STATES = frozenset({"completed", "failed", "cancelled", "expired"})
 
 
@@ -82,19 +84,37 @@ class Client:
         name: str,
         review_threshold: float | None = None,
         gradcam: str | None = None,
+        idempotency_key: str | None = None,
         on_progress: Callable[[int], None] | None = None,
     ) -> Job:
-        """Send a zip of `size` bytes and return its new job; `on_progress` is told the bytes sent so far. Never sent twice."""
+        """Send a zip of `size` bytes and return its new job; `on_progress` is told the bytes sent so far.
+
+        Where it is not known whether the service has it, it is sent again, for five minutes, under the same idempotency key (by
+        default one of its own): there is never a second job. An iterator can be sent but once; pass a list, or another
+        iterable that begins anew. A service that was not there to begin with is given a second or two.
+        """
+        was_reached = False
+        key = idempotency_key or str(uuid.uuid4())
         options = {"name": name, "review_threshold": review_threshold, "gradcam": gradcam}
-        response = self._send(
-            "POST",
-            "/jobs",
-            params={key: value for key, value in options.items() if value is not None},
-            content=_counted(body, on_progress),
-            headers={"Content-Type": "application/zip", "Content-Length": str(size)},
-            timeout=_SUBMIT_TIMEOUT,
-        )
-        return cast(Job, _object(response))
+        params = {name: value for name, value in options.items() if value is not None}
+        headers = {"Content-Type": "application/zip", "Content-Length": str(size), "Idempotency-Key": key}
+
+        def content() -> Iterator[bytes]:
+            nonlocal was_reached
+            was_reached = True
+            yield from _counted(body, on_progress)
+
+        def delays() -> Iterator[float]:
+            if iter(body) is body:
+                return
+            yield from _RETRY_DELAYS_SECONDS
+            if was_reached:
+                yield from until(_PATIENCE_SECONDS, _PATIENT_DELAY_SECONDS)
+
+        def send() -> httpx.Response:
+            return self._send("POST", "/jobs", params=params, content=content(), headers=headers, timeout=_SUBMIT_TIMEOUT)
+
+        return cast(Job, _object(with_retries(send, delays())))
 
     def job(self, job_id: str) -> Job:
         """How the job stands."""
@@ -135,27 +155,10 @@ class Client:
         return self._lines(f"/jobs/{job_id}/results", format="csv")
 
     def _get_patiently(self, path: str) -> httpx.Response:
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while True:
-            try:
-                return self._get(path)
-            except (Unreachable, Refused) as error:
-                final = isinstance(error, Refused) and error.status not in _BUSY
-                if final or time.monotonic() > deadline:
-                    raise
-            time.sleep(_PATIENT_DELAY_SECONDS)
+        return with_retries(lambda: self._get(path), until(_PATIENCE_SECONDS, _PATIENT_DELAY_SECONDS))
 
     def _get(self, path: str, params: dict[str, Any] | None = None) -> httpx.Response:
-        for delay in _RETRY_DELAYS_SECONDS:
-            try:
-                return self._send("GET", path, params=params)
-            except Unreachable:
-                time.sleep(delay)
-            except Refused as refusal:
-                if refusal.status != httpx.codes.SERVICE_UNAVAILABLE:
-                    raise
-                time.sleep(delay)
-        return self._send("GET", path, params=params)
+        return with_retries(lambda: self._send("GET", path, params=params), iter(_RETRY_DELAYS_SECONDS))
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         with self._reaching():
@@ -164,7 +167,22 @@ class Client:
         return response
 
     def _lines(self, path: str, **params: str) -> Iterator[str]:
-        """The lines of a streamed answer, cut at line feeds only: file names may hold any other separator."""
+        """The lines of a streamed answer; one that breaks off is asked for again, and what was given already is left out."""
+        given, delays = 0, iter(_RETRY_DELAYS_SECONDS)
+        while True:
+            try:
+                for line in islice(self._stream(path, params), given, None):
+                    given, delays = given + 1, iter(_RETRY_DELAYS_SECONDS)
+                    yield line
+                return
+            except ClientError as error:
+                delay = next(delays, None)
+                if delay is None or not passes(error):
+                    raise
+                time.sleep(delay_after(error, delay))
+
+    def _stream(self, path: str, params: dict[str, str]) -> Iterator[str]:
+        """The lines, cut at line feeds only: file names may hold any other separator."""
         with self._reaching(), self._http.stream("GET", path, params=params) as response:
             if response.is_error:
                 response.read()
@@ -223,7 +241,7 @@ def _refuse(response: httpx.Response) -> None:
     except (ValueError, AttributeError):
         detail, reason = None, None
     sentence = detail or f"The service answered {response.status_code} {response.reason_phrase}."
-    raise Refused(str(sentence), status=response.status_code, reason=reason)
+    raise Refused(str(sentence), status=response.status_code, reason=reason, retry_after=_asked_delay(response))
 
 
 def _object(response: httpx.Response) -> dict[str, Any]:
@@ -236,9 +254,13 @@ def _object(response: httpx.Response) -> dict[str, Any]:
     return answer
 
 
-def _retry_after(response: httpx.Response) -> float:
+def _asked_delay(response: httpx.Response) -> float | None:
+    """Seconds, where the service asked for some."""
     try:
-        wished = float(response.headers.get("Retry-After", _POLL_SECONDS))
-    except ValueError:  # it may be a date
-        wished = _POLL_SECONDS
-    return min(max(wished, 0.05), _LONGEST_POLL_SECONDS)
+        return float(response.headers["Retry-After"])
+    except (KeyError, ValueError):  # it may be a date
+        return None
+
+
+def _retry_after(response: httpx.Response) -> float:
+    return min(max(_asked_delay(response) or _POLL_SECONDS, 0.05), _LONGEST_POLL_SECONDS)

@@ -104,9 +104,14 @@ class BadAnswer(ClientError):
 
 
 class Refused(ClientError):
-    """The service refused; `status` is the HTTP status and `reason` the stable name of the refusal, where it gave one."""
+    """The service refused; `status` is the HTTP status, `reason` the stable name of the refusal, and `retry_after` how many
+    seconds to wait before the next try, where it gave them.
+    """
 
-    def __init__(self, message: str | None = None, *, status: int, reason: str | None = None) -> None:
+    def __init__(
+        self, message: str | None = None, *, status: int, reason: str | None = None, retry_after: float | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason
+        self.retry_after = retry_after

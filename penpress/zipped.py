@@ -1,6 +1,7 @@
 """Plain files as one zip that exists only while it is sent: stored, of a size that is known beforehand."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from zipfile import is_zipfile
 
@@ -12,22 +13,27 @@ from penpress.sources import SourceFile
 _CHUNK_BYTES = 1024**2
 
 
-def zip_of_files(files: Iterable[SourceFile]) -> tuple[Iterator[bytes], int]:
+@dataclass(frozen=True, slots=True)
+class Chunks:
+    """The bytes of a zip, read anew by each who iterates, so that it can be sent again."""
+
+    read: Callable[[], Iterator[bytes]]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.read()
+
+
+def zip_of_files(files: Iterable[SourceFile]) -> tuple[Chunks, int]:
     """The chunks of the zip, and its size in bytes. Raises `NoSuchPath` when a file has gone or changes while it is sent."""
-    stream = ZipStream(compress_type=ZIP_STORED, sized=True)
-    try:
-        for file in files:
-            stream.add_path(str(file.path), file.name, recurse=False)
-        size = len(stream)
-    except OSError as error:
-        raise _unreadable(error) from error
-    return _chunks_of_stream(stream), size
+    kept = list(files)
+    size = len(_stream_of(kept))
+    return Chunks(lambda: _chunks_of_stream(_stream_of(kept), size)), size
 
 
-def zip_file(path: Path) -> tuple[Iterator[bytes], int]:
+def zip_file(path: Path) -> tuple[Chunks, int]:
     """The chunks of a zip as it lies on disk, and its size in bytes. Raises `NoSuchPath` when it has gone."""
     try:
-        return _chunks_of_file(path), path.stat().st_size
+        return Chunks(lambda: _chunks_of_file(path)), path.stat().st_size
     except OSError as error:
         raise _unreadable(error, path) from error
 
@@ -44,7 +50,20 @@ def check_zips(paths: Iterable[Path]) -> None:
             raise NotAZip(f"{path} is not a zip; nothing was sent.")
 
 
-def _chunks_of_stream(stream: ZipStream) -> Iterator[bytes]:
+def _stream_of(files: Iterable[SourceFile]) -> ZipStream:
+    stream = ZipStream(compress_type=ZIP_STORED, sized=True)
+    try:
+        for file in files:
+            stream.add_path(str(file.path), file.name, recurse=False)
+        len(stream)
+    except OSError as error:
+        raise _unreadable(error) from error
+    return stream
+
+
+def _chunks_of_stream(stream: ZipStream, size: int) -> Iterator[bytes]:
+    if len(stream) != size:
+        raise NoSuchPath("A file changed while it was sent.")
     try:
         yield from stream
     except OSError as error:

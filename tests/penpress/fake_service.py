@@ -5,27 +5,34 @@ import json
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 HEADER = "FILE,PAGE,CLASS,CONFIDENCE,P_HANDWRITTEN,P_PRINTED,MODEL_VERSION,STATUS,REASON\n"
 
 
 class FakeService:
-    """`jobs` holds what was submitted; `failures` many GETs are answered 503 first; `final_state` is how jobs end."""
+    """`jobs` holds what was submitted, one for each idempotency key; `final_state` is how jobs end.
+
+    `failures` many GETs are answered 503 first; submissions are answered with `lost_answers` first, though their jobs are made;
+    streams of results break off after so many lines as `breaks` says, one after the other.
+    """
 
     def __init__(self) -> None:
         self.jobs: dict[str, dict[str, Any]] = {}
         self.names: dict[str, list[str]] = {}
         self.polls: list[float] = []
+        self.sent: list[tuple[float, str]] = []
         self.failures = 0
+        self.lost_answers: list[Response] = []
+        self.breaks: list[int] = []
         self.refusal: dict[str, Any] | None = None
         self.final_state = "completed"
 
@@ -42,15 +49,19 @@ class FakeService:
 
     async def submit(self, request: Request) -> Response:
         body = await request.body()
+        key = request.headers["idempotency-key"]
+        self.sent.append((time.monotonic(), key))
         if self.refusal:
             return JSONResponse(self.refusal, self.refusal["status"], media_type="application/problem+json")
         assert request.headers["content-type"] == "application/zip"
         assert int(request.headers["content-length"]) == len(body)
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
             names = archive.namelist()
-        job_id = f"job-{len(self.jobs) + 1}"
+        job_id = f"job-{len({key for _, key in self.sent})}"
         self.names[job_id] = names
         self.jobs[job_id] = _job(job_id, request.query_params["name"], "queued", names)
+        if self.lost_answers:
+            return self.lost_answers.pop(0)
         return JSONResponse(self.jobs[job_id], 202, headers={"Location": f"/jobs/{job_id}", "Retry-After": "1"})
 
     async def list(self, request: Request) -> Response:
@@ -75,7 +86,14 @@ class FakeService:
         names = self.names[request.path_params["id"]]
         if request.query_params["format"] == "csv":
             return PlainTextResponse(HEADER + "".join(f"{name},1,printed,0.9,0.1,0.9,3,succeeded,\n" for name in names))
-        return PlainTextResponse("".join(json.dumps(_result(name)) + "\n" for name in names))
+        return StreamingResponse(self._result_lines(names))
+
+    async def _result_lines(self, names: Sequence[str]) -> AsyncIterator[str]:
+        lines = self.breaks.pop(0) if self.breaks else None
+        for name in names[:lines]:
+            yield json.dumps(_result(name)) + "\n"
+        if lines is not None:
+            raise ConnectionError("broken off")
 
 
 def _job(job_id: str, name: str, state: str, names: list[str]) -> dict[str, Any]:

@@ -81,6 +81,54 @@ def test_a_service_that_stays_busy_is_given_up(client: Client, service: FakeServ
         client.job(job_id)
 
 
+def busy(status: int, retry_after: str | None = None) -> Response:
+    return PlainTextResponse("later", status, headers={"Retry-After": retry_after} if retry_after else None)
+
+
+def test_a_submission_whose_answer_was_lost_is_sent_again_and_makes_no_second_job(
+    client: Client, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penpress.client._RETRY_DELAYS_SECONDS", (0.0,))
+    monkeypatch.setattr("penpress.client._PATIENT_DELAY_SECONDS", 0.01)
+    service.lost_answers = [busy(503), busy(502), busy(429, "0.2")]
+    job_id = submit(client, "a.png")
+    assert list(service.jobs) == [job_id]
+    assert len({key for _, key in service.sent}) == 1
+    times = [sent for sent, _ in service.sent]
+    assert len(times) == 4
+    assert times[3] - times[2] >= 0.2  # as the service asked
+    assert submit(client, "a.png") != job_id
+
+
+def test_a_submission_that_was_refused_is_not_sent_again(client: Client, service: FakeService) -> None:
+    service.refusal = {"title": "Full", "status": 507, "detail": "The disk is full.", "reason": "disk_full"}
+    with pytest.raises(Refused, match="disk is full"):
+        submit(client, "a.png")
+    assert len(service.sent) == 1
+
+
+def test_an_iterator_is_sent_but_once(client: Client, service: FakeService) -> None:
+    service.lost_answers = [busy(503)]
+    data = zip_of({"a.png": b"x"})
+    with pytest.raises(Refused, match="503"):
+        client.submit_zip(iter([data]), size=len(data), name="box 17")
+    assert len(service.sent) == 1
+
+
+def test_a_caller_may_name_the_submission(client: Client, service: FakeService) -> None:
+    data = zip_of({"a.png": b"x"})
+    client.submit_zip([data], size=len(data), name="box 17", idempotency_key="volume-3")
+    assert service.sent[0][1] == "volume-3"
+
+
+def test_results_that_break_off_go_on_where_they_did(client: Client, service: FakeService) -> None:
+    names = [f"{number}.png" for number in range(5)]
+    job_id = submit(client, *names)
+    service.breaks = [3, 0, 4]
+    assert [result["file"] for result in client.results(job_id)] == names
+    assert service.breaks == []
+
+
 def test_nobody_there_is_one_sentence(monkeypatch) -> None:
     monkeypatch.setattr("penpress.client._RETRY_DELAYS_SECONDS", ())
     with Client("http://127.0.0.1:9") as client, pytest.raises(Unreachable, match=r"http://127\.0\.0\.1:9 does not answer"):
