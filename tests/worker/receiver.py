@@ -75,7 +75,10 @@ def receiving(answer: Answer = TAKEN, *, host: str = "127.0.0.1", wrap: Any = No
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
+            size = int(self.headers["content-length"])
+            body = self.rfile.read(size)
+            if len(body) < size:
+                return  # whoever sent it was killed meanwhile
             with lock:
                 receiver.times.append(time.monotonic())
                 receiver.bodies.append(body)
