@@ -1,6 +1,13 @@
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import httpx
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
 
 from api.app import create_app
@@ -66,6 +73,42 @@ def test_without_keys_loopback_names_are_answered(client: TestClient, host: str)
 def test_without_keys_pages_of_other_sites_are_refused(client: TestClient, origin: str) -> None:
     assert reason_of(client.post("/jobs", headers={"Origin": origin})) == (403, "untrusted_host")
     assert client.get("/jobs", headers={"Origin": "http://localhost:8000"}).status_code == 200
+
+
+def test_under_uvicorn_on_all_addresses_only_loopback_is_answered(settings: Settings, database: Database) -> None:
+    outer = own_outer_address()
+    with listening(settings, "0.0.0.0") as port:
+        asked = {"params": {"limit": 1}, "trust_env": False}
+        assert httpx.get(f"http://127.0.0.1:{port}/jobs", **asked).status_code == 200
+        assert reason_of(httpx.get(f"http://{outer}:{port}/jobs", **asked)) == (403, "keys_required")
+        assert reason_of(httpx.get(f"http://{outer}:{port}/jobs", headers={"Host": "localhost"}, **asked))[0] == 403
+        spoofed = {"X-Forwarded-For": "127.0.0.1"}
+        assert reason_of(httpx.get(f"http://{outer}:{port}/jobs", headers=spoofed, **asked))[0] == 403
+
+
+def own_outer_address() -> str:
+    """An address of this machine that is not loopback; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this machine has no address but loopback")
+        return str(probe.getsockname()[0])
+
+
+@contextmanager
+def listening(settings: Settings, host: str) -> Iterator[int]:
+    """The port of the service under uvicorn."""
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), host=host, port=0, log_config=None))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.02)
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def test_a_trusted_host_is_answered(settings: Settings, database: Database) -> None:
