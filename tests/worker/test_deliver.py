@@ -151,7 +151,7 @@ def test_a_receiver_that_hangs_slows_no_other(make_deliverer: MakeDeliverer, dat
         wait_until(lambda: dead.connections == 2)
         seconds = [latency(database, good.url(), good.times) for _ in range(5)]
         assert dead.connections == 2  # all of it while the first two were waited for
-    assert max(seconds) < 3
+    assert max(seconds) < 10  # and here a hundredth of it, unless the machine is busy
 
 
 def test_many_dead_receivers_leave_half_of_the_slots(make_deliverer: MakeDeliverer, database: Database) -> None:
