@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from store.blobs import BlobError
+from store.overlaid import overlaid
 
 # Of the other methods zipfile unpacks a whole read at once, without bound: 50 bytes of bzip2 make 45 MB.
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
@@ -22,6 +23,7 @@ _SYSTEM_FOLDER = "__MACOSX"
 _UTF8_FLAG = 0x800
 _ENCRYPTED_FLAG = 0x1
 _LOCAL_HEADER_BYTES = 30
+_FLAGS_AT = 8
 _MAX_DIRECTORY_BYTES = 128 * 1024**2
 _DIRECTORY_ENTRY = struct.Struct("<28x3H12x")  # lengths of name, extra field and comment
 _END_RECORDS_64_BYTES = 76
@@ -76,32 +78,55 @@ class Member:
 def open_archive(file: BinaryIO, *, max_items: int) -> zipfile.ZipFile:
     """Read the directory of a zip. Raises `ArchiveError`."""
     try:
-        if _count_entries(file, at_most=max_items + 1) > max_items:
+        count, mended = _survey(file, at_most=max_items + 1)
+        if count > max_items:
             raise TooManyItems(f"The archive has more than the {max_items} entries allowed.")
-        return zipfile.ZipFile(file)
+        return zipfile.ZipFile(mended)
     except (ArchiveError, BlobError):
         raise
     except Exception as error:  # zipfile raises half a dozen kinds on a damaged directory
         raise ArchiveError(f"The file is not a readable zip archive: {error}.") from error
 
 
-def _count_entries(file: BinaryIO, *, at_most: int) -> int:
-    """Entries in the directory, counted before zipfile reads it: that takes 660 bytes of memory for each."""
+def _survey(file: BinaryIO, *, at_most: int) -> tuple[int, BinaryIO]:
+    """Entries in the directory, counted before zipfile reads it: that takes 660 bytes of memory for each. And the file, whose
+    directory no longer says of a name that it is UTF-8 when it is not: zipfile would give up the whole archive for it.
+    """
     end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # private, but the same in every Python that we support
     if end is None:
-        return 0  # zipfile says what is wrong
+        return 0, file  # zipfile says what is wrong
     size, after = end[zipfile._ECD_SIZE], end[zipfile._ECD_LOCATION]  # type: ignore[attr-defined]  # private, as above
     if end[zipfile._ECD_SIGNATURE] == zipfile.stringEndArchive64:  # type: ignore[attr-defined]  # private, as above
         after -= _END_RECORDS_64_BYTES
     if size > min(after, _MAX_DIRECTORY_BYTES):
         raise ArchiveError(f"The archive's directory claims {size} bytes; at most {_MAX_DIRECTORY_BYTES} are read.")
     file.seek(after - size)
-    directory = file.read(size)
-    count = place = 0
+    directory = bytearray(file.read(size))
+    count = place = lies = 0
     while count < at_most and place + _DIRECTORY_ENTRY.size <= size:
+        lies += _unflag_if_not_utf8(directory, place)
         place += _DIRECTORY_ENTRY.size + sum(_DIRECTORY_ENTRY.unpack_from(directory, place))
         count += 1
-    return count
+    return count, overlaid(file, after - size, bytes(directory)) if lies else file
+
+
+def _unflag_if_not_utf8(directory: bytearray, place: int) -> bool:
+    """Take the flag from the entry whose record begins at `place`, if its name is not what the flag says."""
+    flags = int.from_bytes(directory[place + _FLAGS_AT : place + _FLAGS_AT + 2], "little")
+    start = place + _DIRECTORY_ENTRY.size
+    name = directory[start : start + _DIRECTORY_ENTRY.unpack_from(directory, place)[0]]
+    if not flags & _UTF8_FLAG or _is_utf8(name):
+        return False
+    directory[place + _FLAGS_AT : place + _FLAGS_AT + 2] = (flags & ~_UTF8_FLAG).to_bytes(2, "little")
+    return True
+
+
+def _is_utf8(name: bytes | bytearray) -> bool:
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def list_members(archive: zipfile.ZipFile, *, max_item_bytes: int) -> Iterator[Member]:

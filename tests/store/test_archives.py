@@ -92,6 +92,14 @@ def test_one_bad_entry_spoils_only_itself() -> None:
     assert read(data, 2) == b"good"
 
 
+def test_a_name_that_claims_to_be_utf8_and_is_not_spoils_only_its_entry() -> None:
+    data = archive(Entry(name="März.png".encode("cp437"), flags=zips.UTF8_FLAG, data=b"1"), Entry(name=b"b.png", data=b"2"))
+    assert [(m.name, m.refusal) for m in members(data)] == [("März.png", None), ("b.png", None)]
+    assert read(data, 1) == b"2"
+    with pytest.raises(EntryError):  # its own header still claims it
+        read(data, 0)
+
+
 def test_folders_are_no_items_and_a_name_of_nothing_is_one() -> None:
     data = archive(Entry(name=b"folder/", data=b""), Entry(name=b"folder/a.png"), Entry(name=b""))
     assert [(m.index, m.name) for m in members(data)] == [(1, "folder/a.png"), (2, "")]
