@@ -56,8 +56,13 @@ class Mark:
 
     @property
     def is_read(self) -> bool:
-        """Whether somebody reads it when this process dies with items in hand."""
-        return self._file is not None and bool(self._marked.suspects)
+        """Whether somebody reads it when this process dies, and starts another one."""
+        return self._file is not None
+
+    @property
+    def holds_items(self) -> bool:
+        """Whether items are in hand."""
+        return bool(self._marked.suspects)
 
     def stopping_seconds(self) -> float | None:
         """How long ago the worker was asked to stop; None if it was not."""

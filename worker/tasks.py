@@ -10,7 +10,7 @@ from typing import NoReturn
 from celery import Celery
 from onnxruntime import get_available_providers
 
-from inference.classifier import DeviceUnavailable
+from inference.classifier import DeviceUnavailable, OutOfMemory
 from store import faults
 from store.queue import CLASSIFY_CHUNK, PLAN_JOB
 from store.settings import Settings
@@ -79,8 +79,13 @@ def _carry_out(work: Callable[[Runtime, uuid.UUID], None], identifier: str) -> N
         faults.reach("after_commit_before_ack")
     except DeviceUnavailable as error:  # a GPU was asked for, and onnxruntime listed one that it cannot use
         end_worker(error)
-    except Exception as error:
+    except OutOfMemory:
         if runtime.mark.is_read:
+            _log.exception("this worker process ends, so that one with all its memory before it goes on")
+            os._exit(1)
+        raise
+    except Exception as error:
+        if runtime.mark.is_read and runtime.mark.holds_items:
             _die_of(runtime, error)
         runtime.mark.rest()
         raise

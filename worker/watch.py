@@ -153,7 +153,8 @@ class Watch:
             self._dead.remove(death)
 
     def _give_back(self, death: _Death, marked: Marked) -> None:
-        how = describe(death.exit_code, marked.cause or self._hung(death, marked))
+        is_hung = death.pid in self._killed and not marked.cause
+        how = describe(death.exit_code, hung(self._settings.page_seconds) if is_hung else marked.cause)
         _log.error("process %s of the pool is gone: %s; in hand: %s", death.pid, how, marked.suspects or "no item")
         if marked.state == STARTING:
             self._crashed(("start", death.pid), is_first=True)
@@ -162,10 +163,6 @@ class Watch:
             self._give_back_planning(marked)
         elif marked.work == CLASSIFY_CHUNK:
             self._give_back_chunk(death, marked, how)
-
-    def _hung(self, death: _Death, marked: Marked) -> str:
-        is_silent = marked.since is not None and death.at - marked.since > self._settings.page_seconds
-        return hung(self._settings.page_seconds) if is_silent and death.exit_code == -signal.SIGKILL else ""
 
     def _give_back_planning(self, marked: Marked) -> None:
         job_id = uuid.UUID(marked.identifier)

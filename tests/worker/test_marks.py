@@ -21,7 +21,9 @@ def test_a_mark_says_what_its_process_is_at(tmp_path: Path) -> None:
     assert (found.state, found.work, found.identifier, found.token) == (BUSY, CLASSIFY_CHUNK, str(chunk_id), str(token))
     assert found.suspects == (5,)
     assert found.since
+    assert mark.holds_items
     assert mark.is_read
+    assert not Mark().is_read
     mark.wait()
     assert read_marks(tmp_path)[os.getpid()].since is None
     mark.drop(finished=2)
@@ -29,7 +31,7 @@ def test_a_mark_says_what_its_process_is_at(tmp_path: Path) -> None:
     mark.rest()
     found = read_marks(tmp_path)[os.getpid()]
     assert (found.state, found.finished, found.suspects, found.token) == (IDLE, 3, (), "")
-    assert not mark.is_read
+    assert not mark.holds_items
 
 
 def test_marks_that_cannot_be_read_and_other_files_are_passed_over(tmp_path: Path) -> None:

@@ -2,13 +2,15 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from onnxruntime import get_available_providers
 
-from inference.classifier import DeviceUnavailable
+from inference.classifier import DeviceUnavailable, OutOfMemory
 from store.settings import Settings
 from worker import preflight, tasks
+from worker.marks import Mark
 from worker.preflight import refuse_if_unfit
 from worker.runtime import Runtime
 
@@ -89,6 +91,24 @@ def test_a_gpu_that_is_listed_but_cannot_be_used_ends_the_worker(
     with pytest.raises(Ended):
         tasks._classify_chunk("0190f6a0-0000-7000-8000-000000000000")
     assert len(ends) == 1
+
+
+def test_a_process_that_is_short_of_memory_gives_its_chunk_back_and_ends(
+    runtime: Runtime, ends: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Somebody must be there to start another; by hand the error is passed on."""
+
+    def fail(*_: object) -> None:
+        raise OutOfMemory
+
+    monkeypatch.setattr(tasks, "_runtime", runtime)
+    monkeypatch.setattr(tasks, "classify_chunk", fail)
+    with pytest.raises(OutOfMemory):
+        tasks._classify_chunk("0190f6a0-0000-7000-8000-000000000000")
+    object.__setattr__(runtime, "mark", Mark.open(tmp_path))
+    with pytest.raises(Ended):
+        tasks._classify_chunk("0190f6a0-0000-7000-8000-000000000000")
+    assert ends == []  # the worker goes on
 
 
 def test_a_process_without_a_runtime_says_no_more_than_that(monkeypatch: pytest.MonkeyPatch) -> None:
