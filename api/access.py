@@ -27,6 +27,7 @@ ACCESS: dict[str, Access | Scope] = {
     "GET /jobs": Scope.READ,
     "GET /jobs/{job_id}": Scope.READ,
     "GET /jobs/{job_id}/results": Scope.READ,
+    "GET /jobs/{job_id}/events": Scope.READ,
     "POST /jobs/{job_id}/cancel": Scope.SUBMIT,
     "POST /jobs/{job_id}/retry": Scope.SUBMIT,
     "GET /jobs/{job_id}/webhooks": Scope.READ,

@@ -10,7 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
-from api import control, jobs, models, predict, predictions, results, system, webhooks
+from api import control, events, jobs, models, predict, predictions, results, system, webhooks
 from api.deps import Services
 from api.documented import openapi_document
 from api.errors import install_error_handlers
@@ -39,6 +39,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redact_logs()
         app.state.services = await run_in_threadpool(Services.open, chosen)
         yield
+        await app.state.services.watch.close()
         await run_in_threadpool(app.state.services.close)
 
     app = FastAPI(
@@ -51,12 +52,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.is_stopping = False
-    for module in (predict, jobs, control, results, predictions, webhooks, models, system):
+    for module in (predict, jobs, control, events, results, predictions, webhooks, models, system):
         app.include_router(module.router)
     for path, page in _PAGES.items():
         app.add_api_route(path, _page(page), include_in_schema=False)
     app.mount("/web", StaticFiles(directory=_WEB))
     install_error_handlers(app)
+    events.install(app)
     app.add_middleware(
         PaceBodies, min_bytes_per_second=chosen.min_body_bytes_per_second, grace_seconds=chosen.body_grace_seconds
     )

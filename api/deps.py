@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from api.keyring import Keyring
 from api.metrics import Metrics
 from api.rates import Rates
+from api.watch import JobWatch
 from inference.images import ImageLimits
 from registry.catalog import Catalog
 from registry.current import CurrentModel
@@ -34,6 +35,7 @@ class Services:
 
     settings: Settings
     database: Database
+    watch: JobWatch
     keyring: Keyring
     rates: Rates
     blobs: Blobs
@@ -68,6 +70,7 @@ class Services:
         return cls(
             settings=settings,
             database=database,
+            watch=JobWatch(database, seconds=settings.watch_seconds),
             keyring=Keyring(database),
             rates=Rates(),
             blobs=Blobs(settings.blobs),

@@ -35,11 +35,25 @@ JOB: dict[str, Any] = {
     "detail": None,
     "links": {
         "self": f"/jobs/{JOB_ID}",
+        "events": f"/jobs/{JOB_ID}/events",
         "results": f"/jobs/{JOB_ID}/results",
         "results_csv": f"/jobs/{JOB_ID}/results?format=csv",
         "results_ndjson": f"/jobs/{JOB_ID}/results?format=ndjson",
     },
 }
+
+JOB_EVENTS = """\
+event: state
+data: {"id": "019313a4-6a2e-7cc1-9a52-1f0c5ad3e8b1", "state": "running", "progress": 0.32, "counts": {"processed": 640}}
+id: running:640:2000
+retry: 2000
+
+event: progress
+data: {"id": "019313a4-6a2e-7cc1-9a52-1f0c5ad3e8b1", "state": "running", "progress": 0.336, "counts": {"processed": 672}}
+id: running:672:2000
+retry: 2000
+
+"""
 
 PREDICTION: dict[str, Any] = {
     "id": PREDICTION_ID,

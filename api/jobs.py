@@ -30,12 +30,14 @@ from api.errors import (
     UnsupportedUpload,
     UploadAborted,
 )
+from api.etags import NOT_MODIFIED, is_known, job_tag, not_modified
 from api.idempotency import Attempt, IdempotencyKeyDep, attempted
 from api.identity import Caller, CallerDep
 from api.room import disk_full
 from api.schemas import JobList, JobView
 from api.subscription import WEBHOOK_REFUSALS, refuse_webhook
 from api.terms import CancelAfterDep, Terms, settled_retention
+from api.waiting import WaitDep, wait_for_end
 from store import faults, jobs, webhooks
 from store.blobs import BlobsUnavailable
 from store.jobs import NewUpload
@@ -117,10 +119,12 @@ async def submit_job(
     options: Annotated[JobOptions, Query()],
     cancel_after: CancelAfterDep,
     key: IdempotencyKeyDep,
+    wait: WaitDep,
 ) -> JobView:
     """Send one zip as the raw body (`application/zip`, of any size), or images and zips as a multipart form.
 
-    The answer 202 means durable: the files are synced and the rows committed. Poll the address in `Location`.
+    The answer 202 means durable: the files are synced and the rows committed. Poll the address in `Location`, or prefer to
+    wait: then the answer, 202 still, shows the job as it is when it has ended or the time is over.
     """
     if options.webhook_url is not None:
         refuse_webhook(options.webhook_url, services.settings, caller)
@@ -135,7 +139,7 @@ async def submit_job(
             services.sender.plan_job(view.id)
     attempt.mark(response)
     response.headers.update({"Location": f"/jobs/{view.id}", "Retry-After": POLL_SECONDS})
-    return view
+    return await wait_for_end(request, response, services, view, wait)
 
 
 def _create_job(
@@ -191,14 +195,26 @@ def parse_cursor(cursor: str | None) -> UUID | None:
 
 
 @router.get(
-    "/jobs/{job_id}", summary="How far a job is", responses=problems(NotFound, JobExpired, InvalidRequest, OperationalError)
+    "/jobs/{job_id}",
+    summary="How far a job is",
+    response_model=JobView,
+    responses=NOT_MODIFIED | problems(NotFound, JobExpired, InvalidRequest, OperationalError),
 )
-def get_job(job_id: UUID, session: SessionDep, caller: CallerDep, response: Response) -> JobView:
+async def get_job(
+    job_id: UUID, request: Request, response: Response, services: ServicesDep, caller: CallerDep, wait: WaitDep
+) -> JobView | Response:
     """State, counts, progress and rate; while the job goes on, `Retry-After` says when to ask again."""
-    view = JobView.of(found_job(session, job_id, caller))
+    view = await run_in_threadpool(_view_job, services, job_id, caller)
+    view = await wait_for_end(request, response, services, view, wait)
     if not view.is_finished:
         response.headers["Retry-After"] = POLL_SECONDS
-    return view
+    response.headers["ETag"] = tag = job_tag(view)
+    return not_modified(response) if is_known(request, tag) else view
+
+
+def _view_job(services: Services, job_id: UUID, caller: Caller) -> JobView:
+    with services.database.transaction() as session:
+        return JobView.of(found_job(session, job_id, caller))
 
 
 def found_job(session: Session, job_id: UUID, caller: Caller) -> Job:

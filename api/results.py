@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import OperationalError
@@ -16,6 +16,7 @@ from api.accept import Format, negotiate
 from api.deps import Services, ServicesDep
 from api.documented import problems
 from api.errors import BadCursor, InvalidRequest, JobExpired, NotFound
+from api.etags import NOT_MODIFIED, is_known, make_tag, not_modified
 from api.identity import CallerDep
 from api.jobs import found_job
 from api.results_format import csv_header, csv_lines, ndjson_lines, prediction_csv_row
@@ -74,6 +75,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
             },
         }
     },
+    **NOT_MODIFIED,
     **problems(NotFound, JobExpired, InvalidRequest, BadCursor, OperationalError),
 }
 
@@ -83,6 +85,7 @@ def get_results(
     job_id: UUID,
     services: ServicesDep,
     caller: CallerDep,
+    request: Request,
     response: Response,
     query: Annotated[ResultQuery, Query()],
     accept: Annotated[str, Header()] = "*/*",
@@ -97,10 +100,14 @@ def get_results(
     response.headers["Vary"] = "Accept"
     with services.database.transaction() as session:
         job = found_job(session, job_id, caller)
+        # Rows are never changed, so how many there are says which.
+        response.headers["ETag"] = tag = make_tag(job.id, job.processed, form, query.model_dump_json())
+        if is_known(request, tag):
+            return not_modified(response)
         if form == "json":
             return _page(session, job, query)
     pieces = _stream(services, job, query.filters, form)
-    headers = {"Content-Disposition": f'attachment; filename="penpress-{job.id}.{form}"', "Vary": "Accept"}
+    headers = {**response.headers, "Content-Disposition": f'attachment; filename="penpress-{job.id}.{form}"'}
     return StreamingResponse(pieces, media_type=_MEDIA_TYPES[form], headers=headers)
 
 

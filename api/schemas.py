@@ -103,6 +103,7 @@ def _job_links(job: Job) -> dict[str, str]:
     here = f"/jobs/{job.id}"
     links = {
         "self": here,
+        "events": f"{here}/events",
         "results": f"{here}/results",
         "results_csv": f"{here}/results?format=csv",
         "results_ndjson": f"{here}/results?format=ndjson",

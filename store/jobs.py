@@ -1,7 +1,7 @@
 """Jobs: made, planned, closed. Every move between a job's states is here, each in one function."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -60,6 +60,11 @@ def get_job(session: Session, job_id: uuid.UUID, *, owner_id: uuid.UUID | None) 
     """The job of that id, if it is `owner_id`'s; None sees everybody's."""
     job = session.get(Job, job_id)
     return job if job is not None and owner_id in (None, job.owner_id) else None
+
+
+def read_jobs(session: Session, job_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, Job]:
+    """Those of the jobs that are there, by id."""
+    return {job.id: job for job in session.scalars(select(Job).where(Job.id.in_(job_ids)))}
 
 
 def list_jobs(session: Session, *, owner_id: uuid.UUID | None, limit: int, before: uuid.UUID | None = None) -> Sequence[Job]:

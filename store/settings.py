@@ -122,6 +122,11 @@ class Settings(BaseSettings):
     )
     max_queued_items: int = Field(2_000_000, ge=1, description="Items that wait, of all clients, before jobs are refused.")
     max_unplanned_jobs: int = Field(2000, ge=1, description="Jobs that wait to be planned, before more are refused.")
+    max_wait_seconds: int = Field(60, ge=0, description="How long a request may wait for its job (`Prefer: wait`).")
+    # A key that is revoked meanwhile is noticed when its holder comes again.
+    max_stream_seconds: int = Field(3600, ge=0, description="How long a stream of events lasts; then its reader comes again.")
+    # All who wait share one query; a shorter interval makes answers fresher and Postgres busier.
+    watch_seconds: float = Field(0.25, gt=0, description="How often the API looks at jobs that somebody waits for.")
     retention_seconds: int | None = Field(
         30 * 24 * 3600,
         ge=1,

@@ -30,7 +30,8 @@ def secret(database: Database) -> str:
 
 @pytest.fixture
 def url(settings: Settings, database: Database) -> Iterator[str]:
-    with serving(create_app(settings), lifespan="on") as url:
+    patient_with_nobody = settings.model_copy(update={"max_wait_seconds": 0, "max_stream_seconds": 0})
+    with serving(create_app(patient_with_nobody), lifespan="on") as url:
         yield url
 
 
