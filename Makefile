@@ -9,7 +9,7 @@ PORT ?= 8000
 EXAMPLES ?= 200
 FUZZ_SECONDS ?= 300
 STARTER ?= registry/starter
-TRAIN_OPTIONS ?= --strategy finetune --epochs 6 --epoch-images 4096 --augmentation 0.25 --label-smoothing 0.02 --plateau-patience 0
+TRAIN_OPTIONS ?= --strategy finetune --epochs 7 --epoch-images 4096 --label-smoothing 0.02 --plateau-patience 0
 RECIPE = $(PENPRESS) cross-validate build/data/lines --folds 3 --weights $(WEIGHTS) --strategy finetune --height 128 --width 512 \
 	--crop-width 128 --epochs 2 --epoch-images 3072 --label-smoothing 0.02 --plateau-patience 0
 VENV := .venv

@@ -75,7 +75,7 @@ def quantize_graph(source: Path, destination: Path, calibration: Sequence[Pixels
             weight_type=QuantType.QInt8,
             per_channel=True,
             op_types_to_quantize=_QUANTISED_OPERATORS,
-            nodes_to_exclude=_float_nodes(onnx.load(prepared), float_convolutions),
+            nodes_to_exclude=_float_nodes(onnx.load(prepared).graph, float_convolutions),
         )
     shift = _mean_logits(destination, calibration) - _mean_logits(source, calibration)
     _correct_bias(destination, shift)
@@ -90,12 +90,28 @@ class _Calibration(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime 
         return None if image is None else {INPUT: image[None]}
 
 
-def _float_nodes(graph: onnx.ModelProto, float_convolutions: int) -> list[str]:
-    """The first convolutions, and what comes from the last one on: the head and all that follows it."""
-    nodes = list(graph.graph.node)
-    convolutions = [index for index, node in enumerate(nodes) if node.op_type == "Conv"]
-    kept = [*convolutions[:float_convolutions], *range(convolutions[-1], len(nodes))]
-    return [nodes[index].name for index in kept]
+def _float_nodes(graph: onnx.GraphProto, float_convolutions: int) -> list[str]:
+    """The first convolutions, and all that the last feature map is not made of: the head, and what only looks at the maps.
+
+    An 8-bit output ends where that of the calibration images does, which are all of the kinds that the model knows.
+    """
+    convolutions = [node.name for node in graph.node if node.op_type == "Conv"]
+    trunk = _sources_of(graph, convolutions[-1])
+    return [*convolutions[:float_convolutions], *(node.name for node in graph.node if node.name not in trunk)]
+
+
+def _sources_of(graph: onnx.GraphProto, name: str) -> set[str]:
+    """The nodes that the one of that name needs, itself left out."""
+    makers = {output: node for node in graph.node for output in node.output}
+    (wanted,) = [node for node in graph.node if node.name == name]
+    found: set[str] = set()
+    todo = list(wanted.input)
+    while todo:
+        maker = makers.get(todo.pop())
+        if maker is not None and maker.name not in found:
+            found.add(maker.name)
+            todo.extend(maker.input)
+    return found
 
 
 def _mean_logits(path: Path, images: Sequence[Pixels]) -> FloatArray:

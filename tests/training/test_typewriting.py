@@ -89,3 +89,15 @@ def test_the_graph_tells_what_torch_tells(model: ServingModel, tmp_path: Path, q
         expected = model(torch.from_numpy(images))[2].numpy()
     assert found.shape == (12,)
     np.testing.assert_allclose(found, expected, atol=1.5 if quantized else 1e-3)
+
+
+def test_the_8_bit_graph_tells_more_than_its_calibration_images_showed(model: ServingModel, tmp_path: Path) -> None:
+    images = np.random.default_rng(3).integers(0, 256, (12, 32, 64, 3), dtype=np.uint8)
+    images[:6] //= 4
+    with torch.inference_mode():
+        seen = model.impressions(torch.from_numpy(images)).numpy()
+    model.typewriting = fit_typewriting(seen[:6], seen[6:])
+    export_graph(model, tmp_path / "model.onnx", SPEC)
+    quantize_graph(tmp_path / "model.onnx", tmp_path / "model.int8.onnx", list(images[6:]), float_convolutions=6)
+    session = ort.InferenceSession(tmp_path / "model.int8.onnx", providers=["CPUExecutionProvider"])
+    assert session.run(["typewriting"], {"pixels": images[:6]})[0].min() > 1
