@@ -37,6 +37,12 @@ _POINTS = (
         True,
     ),
     Kind("before_plan_commit", "dies with a plan unwritten", points.die_at("before_plan_commit"), True),
+    Kind(
+        "frozen_before_commit",
+        "freezes with all results unwritten, longer than its lease",
+        points.freeze_at("before_commit"),
+        True,
+    ),
     Kind("after_blob_before_row", "the API dies with an upload stored and no row", points.die_at("after_blob_before_row")),
 )
 _WORKER = (

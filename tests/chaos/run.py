@@ -152,10 +152,11 @@ def _strike(arena: Arena, kind: Kind, key: str, began: float) -> Fault | None:
         if struck is None:
             return None
         held |= arena.held()
-        recovered = seconds_until_recovered(arena, key, held, struck.since)
+        promise = kind.promise(arena.pace)
+        recovered = seconds_until_recovered(arena, key, held, struck.since, promise=promise)
     struck.undo()
     arena.log.note("recovered", kind=kind.name, began=at, seconds=recovered)
-    return Fault(kind.name, round(at - began, 2), recovered, kind.promise(arena.pace))
+    return Fault(kind.name, round(at - began, 2), recovered, promise)
 
 
 @contextmanager

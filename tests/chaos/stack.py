@@ -17,6 +17,7 @@ from pathlib import Path
 
 import httpx
 import psutil
+from sqlalchemy import text
 
 from migrations import upgrade
 from penpress.embedded_postgres import postgres_service
@@ -69,6 +70,9 @@ class Stack:
             self._start_service(service)
         upgrade(postgres.url)
         self.database = Database(postgres.url, pool_size=2)
+        if self._sabotage == "no-token":
+            with self.database.transaction() as session:
+                session.execute(text("ALTER TABLE predictions DROP CONSTRAINT uq_predictions_job_id_ordinal_page"))
         self.redis_url = redis.url
         self.postgres_proxy = Proxy(Path(postgres.url.partition("host=")[2]) / ".s.PGSQL.5432")
         self.redis_proxy = Proxy(Path(redis.url.removeprefix("redis+socket://")))

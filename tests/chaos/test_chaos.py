@@ -9,7 +9,7 @@ from tests.chaos.run import Options, run
 
 ITEMS, FAULTS = 600, 10
 KINDS = (
-    *("child_killed", "worker_host_gone", "child_frozen"),
+    *("child_killed", "worker_host_gone", "frozen_before_commit"),
     *("api_killed", "sweep_killed"),
     *("redis_flushed", "redis_black_hole"),
     *("postgres_killed", "backend_terminated", "postgres_cut"),

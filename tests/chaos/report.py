@@ -1,0 +1,100 @@
+"""`python -m tests.chaos.report`: write what the runs found into docs/reliability.md, between its marks."""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.kinds import KINDS
+
+RESULTS = Path(__file__).parent / "results"
+PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+BEGIN, END = "<!-- measured: python -m tests.chaos.report -->", "<!-- end of what was measured -->"
+
+_COLUMNS = {
+    "as-it-is": "as it is",
+    "no-sweep": "sweep off",
+    "no-job-lock": "job lock removed",
+    "no-token": "fencing token ignored",
+}
+_COUNTED = {
+    "jobs": "jobs accepted",
+    "items": "items accepted",
+    "lost": "items without a result",
+    "doubled": "results too many",
+    "wrong": "results that differ from the fault-free run",
+    "unended_jobs": "jobs that did not end well",
+    "doubled_jobs": "submissions that made two jobs",
+    "miscounted_jobs": "jobs whose counts differ from their rows",
+    "lost_events": "jobs whose end no webhook told",
+    "doubled_events": "ends that two webhooks told",
+}
+
+
+def rendered(results: Path = RESULTS) -> str:
+    """Everything that stands between the marks."""
+    found = {name: json.loads((results / f"{name}.json").read_text()) for name in _COLUMNS}
+    parts = [_verdicts(found)]
+    for run in found["as-it-is"]["runs"]:
+        parts.append(_recoveries(run, found["as-it-is"]["seed"]))
+    parts.append(_answers(found["as-it-is"]["runs"][0]["answers"]))
+    return "\n\n".join(parts)
+
+
+def _verdicts(found: dict[str, Any]) -> str:
+    lines = ["| | " + " | ".join(_COLUMNS.values()) + " |", "|---|" + "---:|" * len(_COLUMNS)]
+    for name, words in _COUNTED.items():
+        sums = [sum(run["verdict"][name] for run in each["runs"]) for each in found.values()]
+        lines.append(f"| {words} | " + " | ".join(f"{number:,}" for number in sums) + " |")
+    faults = [sum(len(run["faults"]) for run in each["runs"]) for each in found.values()]
+    late = [sum(len(run["late"]) for run in each["runs"]) for each in found.values()]
+    lines.append("| faults | " + " | ".join(f"{number:,}" for number in faults) + " |")
+    lines.append("| recoveries later than promised, or never | " + " | ".join(f"{number:,}" for number in late) + " |")
+    lines.append("| verdict | " + " | ".join("held" if each["is_good"] else "**failed**" for each in found.values()) + " |")
+    return "\n".join(lines)
+
+
+def _recoveries(run: dict[str, Any], seed: int) -> str:
+    pace = run["pace"]
+    kinds: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for fault in run["faults"]:
+        kinds[fault["kind"]].append(fault)
+    head = (
+        f"Lease {pace['lease']:g} s, sweep every {pace['sweep']:g} s, freezes of {pace['freeze']:g} s: {len(run['faults'])} "
+        f"faults of {len(kinds)} kinds on {run['verdict']['items']:,} items in {run['seconds'] / 60:.0f} min, seed {seed}.\n"
+    )
+    lines = [head, "| fault | what happens | times | p50 | p95 | max | promise |", "|---|---|---:|---:|---:|---:|---:|"]
+    for name in (name for name in KINDS if name in kinds):
+        figures = " | ".join(f"{seconds:.1f} s" for seconds in _spread(kinds[name]))
+        promise = kinds[name][0]["promise"]
+        lines.append(f"| `{name}` | {KINDS[name].words} | {len(kinds[name])} | {figures} | {promise:g} s |")
+    return "\n".join(lines)
+
+
+def _spread(faults: list[dict[str, Any]]) -> tuple[float, float, float]:
+    ordered = sorted(float("inf") if fault["recovered"] is None else fault["recovered"] for fault in faults)
+    return ordered[(len(ordered) - 1) // 2], ordered[min(len(ordered) - 1, len(ordered) * 95 // 100)], ordered[-1]
+
+
+def _answers(answers: dict[str, Any]) -> str:
+    lines = ["| submissions accepted | how many | p50 | p95 | p99 |", "|---|---:|---:|---:|---:|"]
+    for name, words in (("quiet", "with no fault about"), ("redis", "while Redis was at fault")):
+        spread = answers[name]
+        figures = " | ".join(f"{spread[key] * 1000:.0f} ms" for key in ("p50", "p95", "p99") if key in spread)
+        lines.append(f"| {words} | {spread['n']} | {figures or ' | | '} |")
+    refused = ", ".join(f"{count} times {name}" for name, count in sorted(answers["refused"].items()))
+    lines.append(
+        f"\nOf other answers to submissions there were: {refused or 'none'}. All were sent again until they were accepted."
+    )
+    return "\n".join(lines)
+
+
+def filled(page: str) -> str:
+    """The page with what was measured in its place."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{rendered()}\n\n{END}{after}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(filled(PAGE.read_text()))
