@@ -7,6 +7,7 @@ take one safeguard out at a time, and see the same harness fail.
 import argparse
 import json
 import random
+import signal
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -28,6 +29,7 @@ _CONTROL_KINDS = ("redis_flushed", "after_claim", "frozen_before_commit")
 def main() -> None:
     """The command line. Ends with status 1 if the product did not hold, or if a control did."""
     given = _parser().parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # and with it all that it started
     sys.stdout.write(f"seed {given.seed}\n")
     options = Options(
         items=given.items,
@@ -40,8 +42,10 @@ def main() -> None:
         drain_seconds=given.drain,
         keep_logs=given.keep_logs,
     )
-    if given.controls:
-        held = [name for name in SABOTAGE if _run_all([_control(options, name)], given.results / f"{name}.json")]
+    if given.controls is not None:
+        held = [
+            name for name in given.controls or SABOTAGE if _run_all([_control(options, name)], given.results / f"{name}.json")
+        ]
         sys.exit(f"The harness did not notice: {', '.join(held)}." if held else 0)
     runs = [options]
     if given.default_faults:
@@ -63,16 +67,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), metavar="KIND", help="only these kinds")
     parser.add_argument("--drain", type=float, default=180, help="seconds that jobs have to end after the last fault")
     parser.add_argument("--sabotage", choices=SABOTAGE, help="take a safeguard out: the run must fail")
-    parser.add_argument("--controls", action="store_true", help="a short run with each safeguard taken out; each must fail")
+    parser.add_argument(
+        "--controls", nargs="*", choices=SABOTAGE, help="a short run with each safeguard taken out; each must fail"
+    )
     parser.add_argument("--results", type=Path, default=Path("build/chaos"), help="folder for what is found")
     parser.add_argument("--keep-logs", type=Path, help="copy the programs' logs and the client's there")
     return parser
 
 
 def _control(options: Options, sabotage: str) -> Options:
-    return replace(
-        options, items=1000, faults=6, minutes=1, pace=SHORT, kinds=_CONTROL_KINDS, sabotage=sabotage, drain_seconds=30
-    )
+    """Large jobs only: what a safeguard keeps out may harm just the jobs that still run."""
+    short = replace(options, items=4000, faults=6, minutes=1, pace=SHORT, kinds=_CONTROL_KINDS, drain_seconds=30)
+    return replace(short, smallest_job=400, sabotage=sabotage)
 
 
 def _run_all(runs: list[Options], path: Path) -> bool:

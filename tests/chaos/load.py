@@ -44,10 +44,12 @@ class Load:
         seed: int,
         items_per_second: float,
         items_at_once: int,
+        smallest_job: int,
         largest_job: int,
     ) -> None:
         self._url, self._album, self._log, self._webhook_url, self._seed = url, album, log, webhook_url, seed
-        self._rate, self._at_once, self._largest = items_per_second, items_at_once, largest_job
+        self._rate, self._at_once = items_per_second, items_at_once
+        self._smallest, self._largest = smallest_job, largest_job
         self._open = _Open()
         self._stopped, self._drained = threading.Event(), threading.Event()
         self._numbers_lock = threading.Lock()
@@ -119,7 +121,8 @@ class Load:
                     continue
                 number, self._next_number = self._next_number, self._next_number + 1
                 chance = random.Random(f"{self._seed} job {number}")
-                size = min(self._largest, chance.randint(*chance.choices(_SIZES, _SIZE_WEIGHTS)[0]))
+                size = chance.randint(*chance.choices(_SIZES, _SIZE_WEIGHTS)[0])
+                size = max(self._smallest, min(self._largest, size))
                 self._begun_items += size
             self.submit(f"{self._seed}-{number}", self._album.pick(chance, size))
 

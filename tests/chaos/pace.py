@@ -34,5 +34,5 @@ class Pace:
 
 
 DEFAULT = Pace("default", lease=60, heartbeat=15, sweep=10, hint=20, freeze=90)
-LONG = Pace("scaled", lease=6, heartbeat=1.5, sweep=1, hint=2, freeze=9)
+LONG = Pace("scaled", lease=6, heartbeat=1.5, sweep=1, hint=2, freeze=8)
 SHORT = Pace("short", lease=2, heartbeat=0.5, sweep=0.5, hint=1, freeze=3)

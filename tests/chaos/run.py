@@ -46,6 +46,7 @@ class Options:
     pace: Pace
     kinds: Sequence[str] = tuple(KINDS)
     sabotage: str | None = None
+    smallest_job: int = 1
     largest_job: int = 500
     drain_seconds: float = 180.0
     keep_logs: Path | None = None
@@ -96,6 +97,7 @@ def run(options: Options) -> Outcome:
             seed=options.seed,
             items_per_second=options.items / max(1.0, options.minutes * 60 * 0.9),
             items_at_once=_ITEMS_AT_ONCE,
+            smallest_job=options.smallest_job,
             largest_job=options.largest_job,
         )
         arena = Arena(stack, load, album, log, receiver, options.seed, random.Random(options.seed), can_fill)

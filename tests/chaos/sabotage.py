@@ -7,6 +7,7 @@ import runpy
 import sys
 import uuid
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 from sqlalchemy import func, update
 from sqlalchemy.orm import Session
@@ -28,7 +29,9 @@ def ignore_token() -> None:
     """
     honest_finish = jobs.finish_chunk
 
-    def renew_lease(session: Session, chunk_id: uuid.UUID, *_: object, **__: object) -> bool:
+    def renew_lease(session: Session, chunk_id: uuid.UUID, _token: uuid.UUID, *, lease_seconds: float) -> bool:
+        until = func.now() + timedelta(seconds=lease_seconds)
+        session.execute(update(Chunk).where(Chunk.id == chunk_id, Chunk.state == ChunkState.LEASED).values(lease_until=until))
         return session.get(Chunk, chunk_id) is not None
 
     def finish_chunk(session: Session, chunk_id: uuid.UUID, token: uuid.UUID, rows: Sequence[NewPrediction]) -> bool:

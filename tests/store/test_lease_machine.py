@@ -19,17 +19,18 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from store import chunks, jobs
+from store import chunks, jobs, losses
 from store.chunks import Claim
 from store.database import Database
+from store.losses import Suspect
 from store.models import FINISHED_STATES, Chunk, ChunkState, ItemStatus, Job, JobState, Prediction
 from tests.store.rows import LEASE_SECONDS, finish, lose, make_running_job
 
 MAX_ATTEMPTS = 3
-EXAMPLES, STEPS = 30, 30
+EXAMPLES, STEPS = 60, 30
 
 
 class LeaseMachine(RuleBasedStateMachine):
@@ -37,11 +38,13 @@ class LeaseMachine(RuleBasedStateMachine):
 
     database: ClassVar[Database]
     claims = Bundle("claims")
+    suspects = Bundle("suspects")
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """Each step commits, as each step of the product does."""
+        """Each step commits, as each step of the product does, but is not waited for until it is on the disk."""
         with self.database.transaction() as session:
+            session.execute(text("SET LOCAL synchronous_commit = off"))
             yield session
 
     @initialize(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4))
@@ -86,6 +89,36 @@ class LeaseMachine(RuleBasedStateMachine):
         if claimed:
             with self.transaction() as session:
                 chunks.release_chunk(session, claimed, waits_for="It rains.")
+
+    @rule(claimed=claims)
+    def hand_back(self, claimed: Claim | None) -> None:
+        if claimed:
+            with self.transaction() as session:
+                chunks.hand_back(session, claimed)
+
+    @rule(target=suspects, claimed=claims, in_hand=st.integers(0, 3))
+    def die(self, claimed: Claim | None, in_hand: int) -> Suspect | None:
+        """The worker's parent sees it die, with the first few items of its chunk in hand."""
+        if claimed is None:
+            return None
+        ordinals = [item.ordinal for item in claimed.items[:in_hand]]
+        with self.transaction() as session:
+            held = self.holds(session, claimed)
+            loss = losses.take_from_dead(
+                session, claimed.chunk_id, claimed.token, ordinals=ordinals, lease_seconds=LEASE_SECONDS
+            )
+            assert (loss is not None) == held
+            return loss.suspect if loss else None
+
+    @rule(suspect=consumes(suspects), is_to_blame=st.booleans())
+    def judge(self, suspect: Suspect | None, is_to_blame: bool) -> None:
+        """Its items killed the worker, or the worker is broken."""
+        if suspect:
+            with self.transaction() as session:
+                if is_to_blame:
+                    losses.settle(session, suspect, max_attempts=MAX_ATTEMPTS, how="it died")
+                else:
+                    losses.forgive(session, suspect)
 
     @rule(claimed=consumes(claims))
     def expire(self, claimed: Claim | None) -> None:
