@@ -52,7 +52,8 @@ bench: $(VENV)/.dev ## Measure the batch path and /predict/ against a plain loop
 
 .PHONY: chaos
 chaos: $(VENV)/.dev ## Strike the service 300 times while it works on 50,000 items: nothing may be lost, doubled or wrong
-	$(BIN)/python -m tests.chaos $(CHAOS_OPTIONS)
+	$(BIN)/python -m tests.chaos --results tests/chaos/results $(CHAOS_OPTIONS)
+	$(BIN)/python -m tests.chaos.report
 
 .PHONY: schemathesis
 schemathesis: $(VENV)/.dev ## Look for answers that the OpenAPI document does not allow (EXAMPLES=number for each endpoint)

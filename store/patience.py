@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 _CONNECT_SECONDS = (2, 5)  # libpq takes no fewer
 _WAIT_INTERVAL_SECONDS = 0.1
+_IDLE_IN_TRANSACTION_SECONDS = 10
 
 
 class Patience:
@@ -82,8 +83,12 @@ def be_patient(engine: Engine, patience: Patience) -> None:
 
 
 def connection_options(seconds: float) -> dict[str, Any]:
-    """For libpq: give up a peer that answers no connecting, or whose machine has gone (without effect on a unix socket)."""
+    """For libpq: give up a peer that answers no connecting, or whose machine has gone (without effect on a unix socket).
+
+    Postgres in turn gives us up: a process that froze in mid-transaction holds locks that others, and the sweep, wait for.
+    """
     return {
+        "options": f"-c idle_in_transaction_session_timeout={_IDLE_IN_TRANSACTION_SECONDS * 1000}",
         "connect_timeout": min(max(_CONNECT_SECONDS[0], round(seconds)), _CONNECT_SECONDS[1]),
         "keepalives_idle": 30,
         "keepalives_interval": 10,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 _SLACK_SECONDS = 5.0
+_GIVEN_UP_SECONDS = 10.0  # store/patience.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +20,11 @@ class Pace:
 
     @property
     def takeover(self) -> float:
-        """Within what a dead worker's chunk is in another's hands: 75 s with the product's own settings."""
-        return self.lease + self.sweep + _SLACK_SECONDS
+        """Within what a dead worker's chunk is in another's hands: 75 s with the product's own settings.
+
+        A worker that froze in mid-transaction holds locks until Postgres gives it up.
+        """
+        return max(self.lease, _GIVEN_UP_SECONDS) + self.sweep + _SLACK_SECONDS
 
     @property
     def settings(self) -> dict[str, object]:

@@ -32,8 +32,9 @@ _COUNTED = {
 
 
 def rendered(results: Path = RESULTS) -> str:
-    """Everything that stands between the marks."""
-    found = {name: json.loads((results / f"{name}.json").read_text()) for name in _COLUMNS}
+    """Everything that stands between the marks; runs that were not made have no column."""
+    files = {name: results / f"{name}.json" for name in _COLUMNS}
+    found = {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
     parts = [_verdicts(found)]
     for run in found["as-it-is"]["runs"]:
         parts.append(_recoveries(run, found["as-it-is"]["seed"]))
@@ -42,7 +43,7 @@ def rendered(results: Path = RESULTS) -> str:
 
 
 def _verdicts(found: dict[str, Any]) -> str:
-    lines = ["| | " + " | ".join(_COLUMNS.values()) + " |", "|---|" + "---:|" * len(_COLUMNS)]
+    lines = ["| | " + " | ".join(_COLUMNS[name] for name in found) + " |", "|---|" + "---:|" * len(found)]
     for name, words in _COUNTED.items():
         sums = [sum(run["verdict"][name] for run in each["runs"]) for each in found.values()]
         lines.append(f"| {words} | " + " | ".join(f"{number:,}" for number in sums) + " |")

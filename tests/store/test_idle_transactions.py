@@ -1,0 +1,33 @@
+"""A process that freezes in mid-transaction holds locks; Postgres must not keep them for it."""
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from store.database import Database
+from store.locks import try_sweep_lock
+
+_TIMEOUT = text("SHOW idle_in_transaction_session_timeout")
+_LOCK = text("SELECT pg_advisory_xact_lock(4711)")
+
+
+def freeze_with_lock(database: Database) -> None:
+    """Take a lock, and come back to the transaction when another has got it."""
+    with database.transaction() as frozen:
+        assert frozen.scalar(_TIMEOUT) == "10s"
+        frozen.execute(text("SET LOCAL idle_in_transaction_session_timeout = '50ms'"))
+        frozen.execute(_LOCK)
+        with database.transaction() as session:
+            session.execute(_LOCK)
+        frozen.execute(text("SELECT 1"))
+
+
+def test_a_transaction_that_idles_is_ended_and_its_locks_are_free(database: Database) -> None:
+    with pytest.raises(DBAPIError, match="idle-in-transaction timeout"):
+        freeze_with_lock(database)
+
+
+def test_a_sweep_may_take_longer(session: Session) -> None:
+    assert try_sweep_lock(session)
+    assert session.scalar(_TIMEOUT) == "1min"
