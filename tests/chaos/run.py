@@ -84,6 +84,7 @@ def run(options: Options) -> Outcome:
         home = Path(context.enter_context(tempfile.TemporaryDirectory(prefix="penpress-chaos-")))
         can_fill = context.enter_context(_small_disk(home / "blobs"))
         log = Log(home / "client.jsonl")
+        context.callback(log.close)
         receiver = Receiver(log)
         context.callback(receiver.close)
         given = {"webhook_secret": receiver.secret}
