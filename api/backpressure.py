@@ -5,8 +5,8 @@ again in the transaction that writes the job, where the size of the body is know
 from sqlalchemy.orm import Session
 
 from api.deps import Services
-from api.errors import Limit, QueueFull, QuotaExceeded, RequestRefused, TooManyOpenJobs
 from api.identity import Caller
+from api.refusals import Limit, QueueFull, QuotaExceeded, RequestRefused, TooManyOpenJobs
 from store import quotas
 
 

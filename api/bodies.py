@@ -7,7 +7,7 @@ from fastapi import Request
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from api.errors import DiskFull, Limit, NoFiles, TooManyFiles, UploadTooLarge
+from api.refusals import DiskFull, Limit, NoFiles, TooManyFiles, UploadTooLarge
 from store.blobs import is_disk_full
 
 FORM_TYPE = "multipart/form-data"

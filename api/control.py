@@ -11,7 +11,10 @@ from sqlalchemy.exc import OperationalError
 from api.backpressure import REFUSALS, claim_room
 from api.deps import Services, ServicesDep
 from api.documented import problems
-from api.errors import (
+from api.idempotency import Attempt, IdempotencyKeyDep, attempted
+from api.identity import Caller, CallerDep
+from api.jobs import POLL_SECONDS, found_job
+from api.refusals import (
     BadIdempotencyKey,
     IdempotencyKeyInUse,
     IdempotencyKeyReused,
@@ -20,14 +23,11 @@ from api.errors import (
     JobFinished,
     NotFound,
 )
-from api.idempotency import Attempt, IdempotencyKeyDep, attempted
-from api.identity import Caller, CallerDep
-from api.jobs import POLL_SECONDS, found_job
 from api.schemas import JobView
 from api.terms import CancelAfter, CancelAfterDep
 from store import jobs, retries
-from store.models import JobState
 from store.retries import JobNotFinished, NothingFailed
+from store.states import JobState
 
 router = APIRouter(tags=["jobs"])
 

@@ -20,10 +20,10 @@ from registry.current import CurrentModel
 from registry.overview import Overview
 from store.blobs import Blobs
 from store.database import Database
-from store.models import PREDICTED_CLASSES
 from store.queue import LateSender, Queue
 from store.settings import Settings
 from store.sources import Sources
+from store.states import PREDICTED_CLASSES
 
 _THREADPOOL_CONNECTIONS = 20
 _REGISTRY_THREADS = 4

@@ -7,8 +7,9 @@ from fastapi.openapi.utils import get_openapi
 from sqlalchemy.exc import DBAPIError
 
 from api.access import Access, access_to
-from api.errors import KeyMissing, KeyRevoked, KeysRequired, KeyUnknown, Problem, UntrustedHost, problem_of
+from api.errors import Problem, problem_of
 from api.identity import scope_missing, too_many_requests
+from api.refusals import KeyMissing, KeyRevoked, KeysRequired, KeyUnknown, UntrustedHost
 from store.keys import Scope
 
 _ALWAYS_ANSWERED = "/livez"

@@ -15,12 +15,12 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from api.deps import Services, ServicesDep
+from api.deps import ServicesDep
 from api.documented import problems
-from api.errors import InvalidRequest, JobExpired, NotFound
 from api.examples import JOB_EVENTS
-from api.identity import Caller, CallerDep
-from api.jobs import found_job
+from api.identity import CallerDep
+from api.jobs import view_job
+from api.refusals import InvalidRequest, JobExpired, NotFound
 from api.schemas import JobView
 
 router = APIRouter(tags=["jobs"])
@@ -43,15 +43,10 @@ async def _job(
     last_event_id: Annotated[str, Header(description="The id of the last event that you have.")] = "",
 ) -> JobView:
     """Looked for before the stream begins, since afterwards nothing can be refused any more."""
-    view = await run_in_threadpool(_find, services, job_id, caller)
+    view = await run_in_threadpool(view_job, services, job_id, caller)
     if view.is_finished and _event_id(view) == last_event_id:
         raise AllTold
     return view
-
-
-def _find(services: Services, job_id: UUID, caller: Caller) -> JobView:
-    with services.database.transaction() as session:
-        return JobView.of(found_job(session, job_id, caller))
 
 
 @router.get(

@@ -18,8 +18,8 @@ from starlette.responses import Response
 
 from api.bodies import BodyLimit, counted
 from api.deps import Services
-from api.errors import BadIdempotencyKey, IdempotencyKeyInUse, IdempotencyKeyReused
 from api.fingerprint import Fingerprint
+from api.refusals import BadIdempotencyKey, IdempotencyKeyInUse, IdempotencyKeyReused
 from api.schemas import JobView
 from store import idempotency
 from store.idempotency import FirstAnswer, Hold

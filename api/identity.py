@@ -15,8 +15,8 @@ from fastapi import Depends, Request
 
 from api.access import Access, access_to
 from api.deps import Services, ServicesDep
-from api.errors import KeyMissing, KeyRevoked, KeyUnknown, Limit, RateLimited, ScopeMissing
 from api.keyring import SECRET_SHAPE, Keyring
+from api.refusals import KeyMissing, KeyRevoked, KeyUnknown, Limit, RateLimited, ScopeMissing
 from store.keys import KeyLimits, Scope
 from store.models import Key
 

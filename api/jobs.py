@@ -15,7 +15,10 @@ from api.backpressure import REFUSALS, check_room, claim_room
 from api.bodies import announced_bytes, too_large, too_many_files
 from api.deps import Services, ServicesDep, SessionDep
 from api.documented import problems
-from api.errors import (
+from api.etags import NOT_MODIFIED, is_known, job_tag, not_modified
+from api.idempotency import Attempt, IdempotencyKeyDep, attempted
+from api.identity import Caller, CallerDep
+from api.refusals import (
     BadCursor,
     BadIdempotencyKey,
     BodyTooSlow,
@@ -30,9 +33,6 @@ from api.errors import (
     UnsupportedUpload,
     UploadAborted,
 )
-from api.etags import NOT_MODIFIED, is_known, job_tag, not_modified
-from api.idempotency import Attempt, IdempotencyKeyDep, attempted
-from api.identity import Caller, CallerDep
 from api.room import disk_full
 from api.schemas import JobList, JobView
 from api.subscription import WEBHOOK_REFUSALS, refuse_webhook
@@ -41,7 +41,8 @@ from api.waiting import WaitDep, wait_for_end
 from store import faults, jobs, webhooks
 from store.blobs import BlobsUnavailable
 from store.jobs import NewUpload
-from store.models import EventType, GradcamPolicy, Job, JobState
+from store.models import Job
+from store.states import EventType, GradcamPolicy, JobState
 
 router = APIRouter(tags=["jobs"])
 
@@ -204,7 +205,7 @@ async def get_job(
     job_id: UUID, request: Request, response: Response, services: ServicesDep, caller: CallerDep, wait: WaitDep
 ) -> JobView | Response:
     """State, counts, progress and rate; while the job goes on, `Retry-After` says when to ask again."""
-    view = await run_in_threadpool(_view_job, services, job_id, caller)
+    view = await run_in_threadpool(view_job, services, job_id, caller)
     view = await wait_for_end(request, response, services, view, wait)
     if not view.is_finished:
         response.headers["Retry-After"] = POLL_SECONDS
@@ -212,7 +213,8 @@ async def get_job(
     return not_modified(response) if is_known(request, tag) else view
 
 
-def _view_job(services: Services, job_id: UUID, caller: Caller) -> JobView:
+def view_job(services: Services, job_id: UUID, caller: Caller) -> JobView:
+    """The job as it is now, read in a transaction of its own. Raises what `found_job` raises."""
     with services.database.transaction() as session:
         return JobView.of(found_job(session, job_id, caller))
 

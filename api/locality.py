@@ -11,7 +11,8 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.deps import Services
-from api.errors import ANSWERS, KeysRequired, RequestRefused, UntrustedHost, problem_response
+from api.errors import ANSWERS, problem_response
+from api.refusals import KeysRequired, RequestRefused, UntrustedHost
 from store.loopback import is_loopback
 
 _PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")

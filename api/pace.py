@@ -8,7 +8,7 @@ import time
 from anyio import fail_after
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import BodyTooSlow, Limit
+from api.refusals import BodyTooSlow, Limit
 
 
 class PaceBodies:

@@ -16,8 +16,8 @@ from starlette.datastructures import FormData, UploadFile
 from api.bodies import FORM_OVERHEAD_BYTES, FORM_TYPE, BodyLimit, media_type, read_form, too_large, too_many_files
 from api.deps import Services, ServicesDep
 from api.documented import family, problems
-from api.errors import BodyTooSlow, InvalidRequest, NoFiles, UploadAborted
 from api.identity import Caller, CallerDep
+from api.refusals import BodyTooSlow, InvalidRequest, NoFiles, UploadAborted
 from api.room import disk_full
 from api.schemas import PredictAnswer
 from api.uploads import check_room, clean_name, discard
@@ -31,8 +31,9 @@ from registry.current import LoadedModel
 from registry.errors import NoModel
 from store import predictions
 from store.blobs import new_key
-from store.models import GradcamPolicy, Upload, new_id
+from store.models import Upload, new_id
 from store.predictions import Item, NewPrediction
+from store.states import GradcamPolicy
 
 router = APIRouter(tags=["predict"])
 

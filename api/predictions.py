@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 
 from api.deps import Services, ServicesDep, SessionDep
 from api.documented import family, problems
-from api.errors import InvalidRequest, NoGradcam, NotFound
 from api.identity import Caller, CallerDep
+from api.refusals import InvalidRequest, NoGradcam, NotFound
 from api.schemas import PredictionView
 from inference import cam
 from inference.cam import PackedCamError

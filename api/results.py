@@ -15,15 +15,16 @@ from sqlalchemy.orm import Session
 from api.accept import Format, negotiate
 from api.deps import Services, ServicesDep
 from api.documented import problems
-from api.errors import BadCursor, InvalidRequest, JobExpired, NotFound
 from api.etags import NOT_MODIFIED, is_known, make_tag, not_modified
 from api.identity import CallerDep
 from api.jobs import found_job
+from api.refusals import BadCursor, InvalidRequest, JobExpired, NotFound
 from api.results_format import csv_header, csv_lines, ndjson_lines, prediction_csv_row
 from api.schemas import PredictedClass, PredictionView, ResultPage, prediction_fields
 from store import predictions
-from store.models import ItemStatus, Job, Prediction
+from store.models import Job, Prediction
 from store.predictions import Filters
+from store.states import ItemStatus
 
 router = APIRouter(tags=["jobs"])
 

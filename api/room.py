@@ -5,7 +5,7 @@ machine, Postgres first of all, keeps what it needs to go on.
 import shutil
 import tempfile
 
-from api.errors import DiskFull, Limit
+from api.refusals import DiskFull, Limit
 from store.blobs import Blobs
 
 

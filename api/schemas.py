@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.examples import JOB, JOB_ID, PREDICTION, PREDICTION_ID
 from inference.review import ReviewReason
-from store.models import FINISHED_STATES, ItemStatus, Job, JobState, Prediction
+from store.models import Job, Prediction
+from store.states import FINISHED_STATES, ItemStatus, JobState
 
 PredictedClass = Literal["handwritten", "printed"]
 Probability = Annotated[float, Field(ge=0, le=1)]

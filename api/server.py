@@ -18,8 +18,8 @@ from uvicorn import Config, Server
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.app import create_app
-from api.errors import KeysRequired
 from api.keyring import Keyring
+from api.refusals import KeysRequired
 from store.database import Database
 from store.loopback import is_loopback
 from store.settings import Settings

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Request, Response
 
 from api.deps import Services, ServicesDep
 from api.documented import problems
-from api.errors import NotReady
 from api.examples import METRICS
 from api.metrics import CONTENT_TYPE
+from api.refusals import NotReady
 from api.room import require_room
 from api.schemas import Health, Info, LimitInfo, Liveness, Readiness
 from inference.images import FORMATS

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from fastapi import Depends, Header
 
-from api.errors import InvalidRequest, Limit
+from api.refusals import InvalidRequest, Limit
 
 _DIGITS = re.compile("[0-9]{1,9}")
 _MAX_SECONDS = 365 * 24 * 3600

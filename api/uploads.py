@@ -14,7 +14,7 @@ from starlette.datastructures import UploadFile
 
 from api.bodies import FORM_TYPE, BodyLimit, announced_bytes, counted, media_type, read_form
 from api.deps import Services
-from api.errors import NoFiles, NotAZip, NothingUploaded, UnsupportedUpload
+from api.refusals import NoFiles, NotAZip, NothingUploaded, UnsupportedUpload
 from api.room import require_room
 from store.archives import display_name
 from store.blobs import Blobs, new_key

@@ -13,12 +13,13 @@ from sqlalchemy.orm import Session
 
 from api.deps import ServicesDep, SessionDep
 from api.documented import problems
-from api.errors import BadCursor, InvalidRequest, NotFound
 from api.examples import WEBHOOK_ENDPOINT, WEBHOOK_EVENT
 from api.identity import CallerDep
 from api.jobs import found_job, parse_cursor
+from api.refusals import BadCursor, InvalidRequest, NotFound
 from store import endpoints, webhooks
-from store.models import EventState, EventType, WebhookEvent
+from store.models import WebhookEvent
+from store.states import EventState, EventType
 from store.webhook_errors import EndpointDisabled
 
 router = APIRouter(tags=["webhooks"])

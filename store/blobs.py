@@ -24,6 +24,8 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.spec import AbstractBufferedFile
 
+from store.raw_files import WrappingFile
+
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
@@ -153,17 +155,8 @@ class Blobs:
         return f"{self._root.rstrip('/')}/{key}"
 
 
-class _Source(io.RawIOBase):
+class _Source(WrappingFile):
     """A blob as a raw file, which tells a store that fails from data that is damaged."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
         view = memoryview(buffer)
@@ -173,12 +166,6 @@ class _Source(io.RawIOBase):
             raise BlobsUnavailable(f"{BlobsUnavailable.__doc__} {error}") from error
         view[: len(data)] = data
         return len(data)
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
 
     def close(self) -> None:
         self._file.close()

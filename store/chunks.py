@@ -14,8 +14,9 @@ from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import Session
 
 from store import jobs, predictions
-from store.models import NEVER_HINTED, Chunk, ChunkState, GradcamPolicy, Job, JobState, Upload, new_id
+from store.models import NEVER_HINTED, Chunk, Job, Upload, new_id
 from store.predictions import Item
+from store.states import ChunkState, GradcamPolicy, JobState
 
 _RUNNING_JOBS = select(Job.id).where(Job.state == JobState.RUNNING)
 

@@ -8,7 +8,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from store.models import EventState, WebhookEndpoint, WebhookEvent, new_id
+from store.models import WebhookEndpoint, WebhookEvent, new_id
+from store.states import EventState
 from store.webhook_errors import EndpointDisabled
 
 

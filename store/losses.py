@@ -14,7 +14,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from store import chunks, jobs
-from store.models import NEVER_HINTED, Chunk, ChunkState, Job, JobState, new_id
+from store.models import NEVER_HINTED, Chunk, Job, new_id
+from store.states import ChunkState, JobState
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """A file of which some bytes are read as others."""
 
-import io
 from typing import TYPE_CHECKING, BinaryIO, cast
+
+from store.raw_files import WrappingFile
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -12,15 +13,10 @@ def overlaid(file: BinaryIO, at: int, data: bytes) -> BinaryIO:
     return cast(BinaryIO, _Overlaid(file, at, data))
 
 
-class _Overlaid(io.RawIOBase):
+class _Overlaid(WrappingFile):
     def __init__(self, file: BinaryIO, at: int, data: bytes) -> None:
-        self._file, self._at, self._data = file, at, data
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
+        super().__init__(file)
+        self._at, self._data = at, data
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
         view = memoryview(buffer)
@@ -31,9 +27,3 @@ class _Overlaid(io.RawIOBase):
             piece[first - start : last - start] = self._data[first - self._at : last - self._at]
         view[: len(piece)] = piece
         return len(piece)
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()

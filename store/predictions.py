@@ -9,7 +9,8 @@ from sqlalchemy import BindParameter, Insert, Select, bindparam, insert, select,
 from sqlalchemy.orm import Session, undefer
 
 from store.archives import display_name
-from store.models import Base, GradcamPolicy, ItemStatus, Job, Prediction, Upload, new_id
+from store.models import Base, Job, Prediction, Upload, new_id
+from store.states import GradcamPolicy, ItemStatus
 
 # As tables, not as mapped classes: SQLAlchemy's unit of work costs a millisecond a row that is never read back.
 _PREDICTIONS = Base.metadata.tables[Prediction.__tablename__]

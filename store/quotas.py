@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, func, select, text
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from store.models import Job, JobState, Upload
+from store.models import Job, Upload
+from store.states import JobState
 
 _WAITING = (JobState.QUEUED, JobState.PLANNING)
 _OPEN = (*_WAITING, JobState.RUNNING, JobState.CANCELLING)

@@ -10,7 +10,8 @@ from datetime import timedelta
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from store.models import Chunk, Job, JobState, Prediction, Upload
+from store.models import Chunk, Job, Prediction, Upload
+from store.states import JobState
 
 _ENDED = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED)
 

@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from store import jobs
 from store.jobs import NewUpload
-from store.models import FINISHED_STATES, ItemStatus, Job, Prediction, Upload
+from store.models import Job, Prediction, Upload
+from store.states import FINISHED_STATES, ItemStatus
 
 
 class JobNotFinished(Exception):

@@ -13,7 +13,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from store import endpoints
-from store.models import EventState, EventType, Job, JobState, WebhookAttempt, WebhookEndpoint, WebhookEvent, new_id
+from store.models import Job, WebhookAttempt, WebhookEndpoint, WebhookEvent, new_id
+from store.states import EventState, EventType, JobState
 
 PROGRESS_SECONDS = 10
 DEFAULT_EVENTS = (EventType.COMPLETED, EventType.FAILED, EventType.CANCELLED)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from celery import Celery
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -15,6 +16,7 @@ from registry.catalog import Catalog
 from registry.promotion import promote
 from store.database import Database
 from store.models import Base
+from store.queue import make_celery
 from store.settings import Settings
 from tests.tiny_bundle import write_tiny_bundle
 
@@ -97,6 +99,16 @@ def tracking_uri(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) ->
 def settings(tmp_path: Path, database_url: str, redis_url: str, tracking_uri: str, services_home: Path) -> Settings:
     """Settings over the real services, with a home of the test's own; models are cached once."""
     return make_settings(tmp_path, database_url=database_url, redis_url=redis_url, tracking_uri=tracking_uri)
+
+
+@pytest.fixture
+def celery(redis_url: str) -> Iterator[Celery]:
+    """Celery over a Redis that holds nothing."""
+    app = make_celery(Settings(redis_url=redis_url))
+    with app.connection_for_write() as connection:
+        connection.default_channel.client.flushall()
+    yield app
+    app.close()
 
 
 def make_settings(home: Path, *, database_url: str, redis_url: str, tracking_uri: str, **changes: object) -> Settings:

@@ -9,13 +9,14 @@ from itertools import count
 
 from sqlalchemy.orm import Session
 
-from store import archives, chunks, faults, jobs, predictions
+from store import archives, chunks, faults, planning, predictions
 from store.archives import ArchiveError, Refusal, TooManyItems
 from store.blobs import BlobMissing
-from store.jobs import Plan
-from store.models import ItemStatus, Job, Upload, new_id
+from store.models import Job, Upload, new_id
+from store.planning import Plan
 from store.predictions import Item, NewPrediction
 from store.queue import PLAN_JOB
+from store.states import ItemStatus
 from worker.lease import Lease, LeaseLost, held_lease
 from worker.runtime import Runtime
 from worker.setbacks import PASSING_FOR_A_PLAN, cause_of, give_back
@@ -26,7 +27,7 @@ def plan_job(runtime: Runtime, job_id: uuid.UUID) -> None:
     token = new_id()
     runtime.mark.begin(PLAN_JOB, job_id, token)  # before the lease is there, so that no lease is ever unknown
     with runtime.database.transaction() as session:
-        job = jobs.begin_planning(session, job_id, lease_seconds=runtime.settings.lease_seconds, token=token)
+        job = planning.begin_planning(session, job_id, lease_seconds=runtime.settings.lease_seconds, token=token)
     chunk_ids = _carry_out(runtime, job, token) if job else []
     runtime.mark.rest()
     runtime.queue.classify_chunks(chunk_ids)
@@ -40,11 +41,11 @@ def _carry_out(runtime: Runtime, job: Job, token: uuid.UUID) -> list[uuid.UUID]:
     try:
         return _plan_claimed(runtime, job, token)
     except LeaseLost:
-        give_back(runtime.database, lambda session: jobs.hand_back_planning(session, job.id, token))
+        give_back(runtime.database, lambda session: planning.hand_back_planning(session, job.id, token))
         return []
     except PASSING_FOR_A_PLAN as error:
         cause = cause_of(error)
-        give_back(runtime.database, lambda session: jobs.release_planning(session, job.id, token, waits_for=cause))
+        give_back(runtime.database, lambda session: planning.release_planning(session, job.id, token, waits_for=cause))
         runtime.mark.rest()
         raise
 
@@ -53,22 +54,22 @@ def _plan_claimed(runtime: Runtime, job: Job, token: uuid.UUID) -> list[uuid.UUI
     settings = runtime.settings
 
     def renew(session: Session) -> bool:
-        return jobs.renew_planning(session, job.id, token, lease_seconds=settings.lease_seconds)
+        return planning.renew_planning(session, job.id, token, lease_seconds=settings.lease_seconds)
 
     def wanted(session: Session) -> bool:
-        return jobs.is_planning_wanted(session, job.id, token)
+        return planning.is_planning_wanted(session, job.id, token)
 
     with held_lease(runtime, renew, wanted, stuck_seconds=settings.page_seconds) as lease:
         plan = _make_plan(runtime, job, lease)
         faults.reach("before_plan_commit")
         with lease.waiting(), runtime.database.transaction() as session:
-            return jobs.finish_planning(session, job.id, token, plan)
+            return planning.finish_planning(session, job.id, token, plan)
 
 
 def _give_up(runtime: Runtime, job: Job, token: uuid.UUID) -> None:
     detail = f"The worker was lost or failed {job.attempt - 1} times while it read this job's uploads."
     with runtime.database.transaction() as session:
-        jobs.fail_planning(session, job.id, token, reason="worker_lost", detail=detail)
+        planning.fail_planning(session, job.id, token, reason="worker_lost", detail=detail)
 
 
 def _make_plan(runtime: Runtime, job: Job, lease: Lease) -> Plan:

@@ -6,10 +6,10 @@ from inference.images import ImageLimits
 from registry.current import CurrentModel
 from store.blobs import Blobs
 from store.database import Database
-from store.models import PREDICTED_CLASSES
 from store.queue import Queue
 from store.settings import Settings
 from store.sources import Sources
+from store.states import PREDICTED_CLASSES
 from worker.marks import Mark
 
 

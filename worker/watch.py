@@ -19,7 +19,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from store import chunks, jobs, losses
+from store import chunks, losses, planning
 from store.database import Database
 from store.losses import Suspect
 from store.queue import CLASSIFY_CHUNK, PLAN_JOB, LateSender, Queue
@@ -167,7 +167,7 @@ class Watch:
     def _give_back_planning(self, marked: Marked) -> None:
         job_id = uuid.UUID(marked.identifier)
         with self._database.transaction() as session:
-            attempt = jobs.take_planning(session, job_id, uuid.UUID(marked.token))
+            attempt = planning.take_planning(session, job_id, uuid.UUID(marked.token))
         if attempt is not None:
             self._crashed(job_id, is_first=attempt == 1)
             self._sender.plan_job(job_id)

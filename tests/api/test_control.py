@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
-from api.errors import InvalidRequest
+from api.refusals import InvalidRequest
 from api.terms import parse_cancel_after
 from store import chunks
 from store.database import Database

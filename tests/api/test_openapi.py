@@ -8,7 +8,8 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from api.documented import family, sample
-from api.errors import ANSWERS, RequestRefused, problem_of
+from api.errors import ANSWERS, problem_of
+from api.refusals import RequestRefused
 from inference.errors import ImageError
 from store.archives import ArchiveError
 from store.settings import Settings

@@ -9,8 +9,8 @@ from fastapi.testclient import TestClient
 from starlette.types import Message
 
 from api.app import create_app
-from api.errors import BodyTooSlow
 from api.pace import PaceBodies
+from api.refusals import BodyTooSlow
 from store.database import Database
 from store.settings import Settings
 from tests.api.test_bodies import FORM, HEAD, ZIP, carried, stored_blobs

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from store.models import Chunk, ChunkState, Job, JobState
+from store.models import Chunk, Job
+from store.states import ChunkState, JobState
 from tests.chaos.load import Load
 from tests.chaos.log import Log
 from tests.chaos.pace import Pace

@@ -13,13 +13,14 @@ from sqlalchemy import func, update
 from sqlalchemy.orm import Session
 
 from store import chunks, jobs
-from store.models import Chunk, ChunkState, Job
+from store.models import Chunk, Job
 from store.predictions import NewPrediction
+from store.states import ChunkState
 
 
 def remove_job_lock() -> None:
     """Chunks of one job end side by side, each with the counts that it happened to read."""
-    jobs._lock_job = lambda session, job_id: session.get_one(Job, job_id, populate_existing=True)
+    jobs.lock_job = lambda session, job_id: session.get_one(Job, job_id, populate_existing=True)
 
 
 def ignore_token() -> None:

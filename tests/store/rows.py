@@ -7,14 +7,17 @@ from datetime import timedelta
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from store import chunks, deliveries, jobs, predictions, webhooks
+from store import chunks, deliveries, jobs, planning, predictions, webhooks
 from store.chunks import Claim
 from store.deliveries import Delivery
-from store.jobs import NewUpload, Plan
-from store.models import Chunk, EventType, GradcamPolicy, Job, WebhookEvent
+from store.jobs import NewUpload
+from store.models import Chunk, Job, WebhookEvent
+from store.planning import Plan
 from store.predictions import Item, NewPrediction
+from store.states import EventType, GradcamPolicy
 
 LEASE_SECONDS = 60.0
+NOTHING = Plan(model_version="7", review_threshold=0.9, chunks=[], refused=[])
 
 
 def make_job(
@@ -55,7 +58,7 @@ def make_answer(
 
 def begin(session: Session, job: Job) -> uuid.UUID:
     """The token of a planner who has the job."""
-    begun = jobs.begin_planning(session, job.id, lease_seconds=LEASE_SECONDS)
+    begun = planning.begin_planning(session, job.id, lease_seconds=LEASE_SECONDS)
     assert begun
     assert begun.lease_token
     return begun.lease_token
@@ -67,7 +70,7 @@ def make_running_job(session: Session, *, chunk_sizes: Sequence[int] = (1,), ref
     ordinals = iter(range(sum(chunk_sizes)))
     members = [[chunks.member(make_item(job, next(ordinals))) for _ in range(size)] for size in chunk_sizes]
     plan = Plan(model_version="7", review_threshold=0.9, chunks=members, refused=refused)
-    jobs.finish_planning(session, job.id, begin(session, job), plan)
+    planning.finish_planning(session, job.id, begin(session, job), plan)
     return job
 
 
@@ -108,7 +111,7 @@ def make_told_job(
 def make_event(session: Session, *, url: str = "https://a.example/") -> WebhookEvent:
     """An event that is due: its job has failed."""
     job = make_told_job(session, url=url)
-    jobs.fail_planning(session, job.id, begin(session, job), reason="no_result", detail="Nothing came of it.")
+    planning.fail_planning(session, job.id, begin(session, job), reason="no_result", detail="Nothing came of it.")
     (event,) = webhooks.list_events(session, job.id)
     return event
 

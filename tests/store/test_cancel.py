@@ -4,11 +4,11 @@ import pytest
 from sqlalchemy import func, update
 from sqlalchemy.orm import Session
 
-from store import chunks, jobs
+from store import chunks, jobs, planning
 from store.jobs import NewUpload
-from store.models import GradcamPolicy, Job, JobState
-from tests.store.rows import begin, chunks_of, claim, finish, lose, make_job, make_running_job
-from tests.store.test_jobs import NOTHING
+from store.models import Job
+from store.states import GradcamPolicy, JobState
+from tests.store.rows import NOTHING, begin, chunks_of, claim, finish, lose, make_job, make_running_job
 
 
 def cancel(session: Session, job: Job) -> Job:
@@ -19,15 +19,15 @@ def test_a_queued_job_is_cancelled_at_once_and_not_planned(session: Session) -> 
     job = cancel(session, make_job(session))
     assert (job.state, job.reason, job.detail) == (JobState.CANCELLED, "cancelled", "Enough.")
     assert job.finished_at
-    assert jobs.begin_planning(session, job.id, lease_seconds=60) is None
+    assert planning.begin_planning(session, job.id, lease_seconds=60) is None
 
 
 def test_the_plan_of_a_cancelled_job_is_thrown_away(session: Session) -> None:
     job = make_job(session)
     token = begin(session, job)
     assert cancel(session, job).state == JobState.CANCELLED
-    assert not jobs.renew_planning(session, job.id, token, lease_seconds=60)
-    assert jobs.finish_planning(session, job.id, token, NOTHING) == []
+    assert not planning.renew_planning(session, job.id, token, lease_seconds=60)
+    assert planning.finish_planning(session, job.id, token, NOTHING) == []
     assert job.state == JobState.CANCELLED
 
 

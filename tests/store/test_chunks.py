@@ -7,7 +7,8 @@ from sqlalchemy import func, update
 from sqlalchemy.orm import Session
 
 from store import chunks, jobs, predictions
-from store.models import Chunk, ChunkState, Job, JobState
+from store.models import Chunk, Job
+from store.states import ChunkState, JobState
 from tests.store.rows import LEASE_SECONDS, chunks_of, claim, finish, lose, make_running_job
 
 MAX_ATTEMPTS = 3

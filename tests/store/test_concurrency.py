@@ -7,11 +7,12 @@ from datetime import timedelta
 
 from sqlalchemy import func, update
 
-from store import chunks, jobs
+from store import chunks, jobs, planning
 from store.chunks import Claim
 from store.database import Database
 from store.locks import try_sweep_lock
-from store.models import Chunk, JobState
+from store.models import Chunk
+from store.states import JobState
 from tests.store.rows import LEASE_SECONDS, chunks_of, claim, finish, lose, make_job, make_running_job
 
 ROUNDS = 50
@@ -78,7 +79,7 @@ def test_one_of_two_planners_gets_a_job(database: Database) -> None:
 
     def take() -> bool:
         with database.transaction() as session:
-            return jobs.begin_planning(session, job_id, lease_seconds=LEASE_SECONDS) is not None
+            return planning.begin_planning(session, job_id, lease_seconds=LEASE_SECONDS) is not None
 
     assert sorted(map(bool, at_once(take, take, take))) == [False, False, True]
 

@@ -7,7 +7,8 @@ from sqlalchemy.orm import Session
 from store import deliveries, webhooks
 from store.database import Database
 from store.deliveries import SCHEDULE_SECONDS, Delivery, Outcome
-from store.models import EventState, Key, WebhookEndpoint, WebhookEvent
+from store.models import Key, WebhookEndpoint, WebhookEvent
+from store.states import EventState
 from tests.store.rows import claim_events, make_event, make_job
 
 OK = Outcome(milliseconds=5, status=204)

@@ -26,7 +26,8 @@ from store import chunks, jobs, losses
 from store.chunks import Claim
 from store.database import Database
 from store.losses import Suspect
-from store.models import FINISHED_STATES, Chunk, ChunkState, ItemStatus, Job, JobState, Prediction
+from store.models import Chunk, Job, Prediction
+from store.states import FINISHED_STATES, ChunkState, ItemStatus, JobState
 from tests.store.rows import LEASE_SECONDS, finish, lose, make_running_job
 
 MAX_ATTEMPTS = 3

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from store import chunks, jobs, losses, predictions
 from store.losses import Loss, Suspect
-from store.models import Chunk, ChunkState, Job, JobState
+from store.models import Chunk, Job
+from store.states import ChunkState, JobState
 from tests.store.rows import LEASE_SECONDS, chunks_of, claim, finish, make_running_job
 
 

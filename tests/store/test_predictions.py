@@ -6,8 +6,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from store import predictions
-from store.models import GradcamPolicy, ItemStatus, Job
+from store.models import Job
 from store.predictions import Filters, NewPrediction
+from store.states import GradcamPolicy, ItemStatus
 from tests.store.rows import make_answer, make_item, make_job
 
 

@@ -18,15 +18,6 @@ from worker import tasks
 
 
 @pytest.fixture
-def celery(redis_url: str) -> Iterator[Celery]:
-    app = make_celery(Settings(redis_url=redis_url))
-    with app.connection_for_write() as connection:
-        connection.default_channel.client.flushall()
-    yield app
-    app.close()
-
-
-@pytest.fixture
 def hanging_redis() -> Iterator[str]:
     """The address of a server that accepts connections and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -4,8 +4,9 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from store import jobs, quotas, retries
-from store.models import ItemStatus, Key, Prediction
+from store.models import Key, Prediction
 from store.quotas import Backlog
+from store.states import ItemStatus
 from tests.store.rows import chunks_of, claim, finish, make_job, make_running_job
 
 

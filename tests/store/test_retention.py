@@ -4,7 +4,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from store import jobs, predictions, retention
-from store.models import Job, JobState, Prediction, Upload
+from store.models import Job, Prediction, Upload
+from store.states import JobState
 from tests.store.rows import chunks_of, claim, finish, make_answer, make_running_job
 
 MINUTE = 60

@@ -1,11 +1,12 @@
 import pytest
 from sqlalchemy.orm import Session
 
-from store import jobs, predictions, retention, retries
-from store.jobs import Plan
-from store.models import ItemStatus, Job, JobState, Upload
+from store import jobs, planning, predictions, retention, retries
+from store.models import Job, Upload
+from store.planning import Plan
 from store.predictions import Item, NewPrediction
 from store.retries import JobNotFinished, NothingFailed
+from store.states import ItemStatus, JobState
 from tests.store.rows import begin, chunks_of, claim, finish, make_job, make_running_job
 
 
@@ -20,7 +21,7 @@ def make_failed_job(session: Session, *members: tuple[int, int | None]) -> Job:
     refused = [failed(job.uploads[upload], index, ordinal=n) for n, (upload, index) in enumerate(members)]
     refused.append(failed(job.uploads[2], 9, status=ItemStatus.SKIPPED, ordinal=99))
     plan = Plan(model_version="7", review_threshold=0.9, chunks=[], refused=refused)
-    jobs.finish_planning(session, job.id, begin(session, job), plan)
+    planning.finish_planning(session, job.id, begin(session, job), plan)
     assert job.state == JobState.FAILED
     return job
 

@@ -7,9 +7,10 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from store import endpoints, jobs, webhooks
-from store.jobs import Plan
-from store.models import EventState, EventType, Job, WebhookEndpoint, WebhookEvent
+from store import endpoints, jobs, planning, webhooks
+from store.models import Job, WebhookEndpoint, WebhookEvent
+from store.planning import Plan
+from store.states import EventState, EventType
 from store.webhook_errors import EndpointDisabled
 from tests.store.rows import begin, chunks_of, claim, finish, make_event, make_item, make_job, make_told_job
 from tests.store.rows import chunks as chunk_rows
@@ -21,7 +22,7 @@ def run(session: Session, job: Job, *, chunks: int = 1) -> None:
     """Plan the job into chunks of one item."""
     members = [[chunk_rows.member(make_item(job, n))] for n in range(chunks)]
     plan = Plan(model_version="7", review_threshold=0.9, chunks=members, refused=[])
-    jobs.finish_planning(session, job.id, begin(session, job), plan)
+    planning.finish_planning(session, job.id, begin(session, job), plan)
 
 
 def finish_next(session: Session, job: Job) -> None:

@@ -9,8 +9,8 @@ from store import jobs
 from store.blobs import Blobs, new_key
 from store.database import Database
 from store.jobs import NewUpload
-from store.models import GradcamPolicy
 from store.settings import Settings
+from store.states import GradcamPolicy
 from worker.classify import classify_chunk
 from worker.plan import plan_job
 from worker.runtime import Runtime

@@ -17,8 +17,9 @@ from standardwebhooks import Webhook
 
 from store import faults, webhooks
 from store.database import Database
-from store.models import EventState, Job, JobState, WebhookAttempt, WebhookEndpoint, WebhookEvent
+from store.models import Job, WebhookAttempt, WebhookEndpoint, WebhookEvent
 from store.settings import Settings
+from store.states import EventState, JobState
 from tests.pictures import png
 from tests.store.rows import make_event, make_told_job
 from tests.worker.conftest import HandQueue

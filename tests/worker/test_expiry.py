@@ -9,8 +9,9 @@ from sqlalchemy import func, select, update
 from store import idempotency, predictions
 from store.blobs import Blobs
 from store.database import Database
-from store.models import Job, JobState, Prediction, Upload
+from store.models import Job, Prediction, Upload
 from store.settings import Settings
+from store.states import JobState
 from tests.pictures import png
 from tests.store.rows import make_answer
 from tests.worker.conftest import HandQueue

@@ -4,8 +4,9 @@ import uuid
 from collections.abc import Callable, Sequence
 
 from store import jobs, predictions
-from store.models import GradcamPolicy, ItemStatus, Job, JobState, Prediction
+from store.models import Job, Prediction
 from store.predictions import Filters
+from store.states import GradcamPolicy, ItemStatus, JobState
 from tests.pictures import DARK, GREY, LIGHT, RIBBON, encoded, picture, png, zip_of
 from tests.worker.conftest import HandQueue, MakeRuntime
 from worker.plan import plan_job

@@ -11,8 +11,9 @@ from store import chunks, jobs
 from store import sweep as store_sweep
 from store.database import Database
 from store.locks import try_sweep_lock
-from store.models import Chunk, ChunkState, Job, JobState
+from store.models import Chunk, Job
 from store.settings import Settings
+from store.states import ChunkState, JobState
 from tests.pictures import png
 from tests.worker.conftest import HandQueue
 from tests.worker.looks import age, read_chunks, read_job

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from store.database import Database
-from store.models import ChunkState, JobState
 from store.settings import Settings
+from store.states import ChunkState, JobState
 from tests.pictures import png
 from tests.worker.conftest import HandQueue
 from tests.worker.looks import read_chunks, read_job, read_rows, wait_until

@@ -11,9 +11,10 @@ from sqlalchemy.exc import OperationalError
 from inference import items
 from inference.items import PreparedPage
 from registry.current import LoadedModel
-from store import chunks, jobs
+from store import chunks, jobs, planning
 from store.database import Database
-from store.models import Chunk, ChunkState, JobState, new_id
+from store.models import Chunk, new_id
+from store.states import ChunkState, JobState
 from tests.pictures import png, zip_of
 from tests.worker.conftest import HandQueue, MakeRuntime
 from tests.worker.looks import read_chunks, read_job, read_rows, wait_until
@@ -179,7 +180,7 @@ def test_a_slow_planning_is_kept(runtime: Runtime, submit: Submit, database: Dat
         now = read_job(database, job_id).lease_until
         wait_until(lambda: read_job(database, job_id).lease_until != now)
         with database.transaction() as session:
-            assert jobs.begin_planning(session, job_id, lease_seconds=60) is None
+            assert planning.begin_planning(session, job_id, lease_seconds=60) is None
         return catch_up()
 
     monkeypatch.setattr(runtime.models, "catch_up", slow)

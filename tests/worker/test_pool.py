@@ -13,9 +13,9 @@ from celery import Celery
 
 from store import faults
 from store.database import Database
-from store.models import ChunkState, JobState
-from store.queue import Queue, make_celery
+from store.queue import Queue
 from store.settings import Settings
+from store.states import ChunkState, JobState
 from tests.pictures import png, zip_of
 from tests.worker.looks import read_chunks, read_job, read_rows, wait_until
 from worker.runtime import Runtime
@@ -46,15 +46,6 @@ def armed(tmp_path: Path) -> Path:
     folder = tmp_path / "faults"
     (folder / "fired").mkdir(parents=True)
     return folder
-
-
-@pytest.fixture
-def celery(redis_url: str) -> Iterator[Celery]:
-    app = make_celery(Settings(redis_url=redis_url))
-    with app.connection_for_write() as connection:
-        connection.default_channel.client.flushall()
-    yield app
-    app.close()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from registry.errors import NoModel, NoSuchVersion, RegistryUnavailable
 from store import jobs
 from store.blobs import Blobs, BlobsUnavailable
 from store.database import Database
-from store.models import ChunkState, JobState
+from store.states import ChunkState, JobState
 from tests.pictures import png, zip_of
 from tests.worker.conftest import HandQueue
 from tests.worker.looks import read_chunks, read_job, read_rows, read_uploads

@@ -9,7 +9,7 @@ import pytest
 
 from registry.catalog import Catalog
 from store.database import Database
-from store.models import JobState
+from store.states import JobState
 from tests.pictures import png
 from tests.tiny_bundle import write_tiny_bundle
 from tests.worker.conftest import HandQueue, MakeRuntime

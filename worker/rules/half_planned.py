@@ -2,7 +2,7 @@
 
 import logging
 
-from store import jobs
+from store import planning
 from worker.rules.rule import LIMIT, Tools
 
 _log = logging.getLogger(__name__)
@@ -11,7 +11,7 @@ _log = logging.getLogger(__name__)
 def recover_half_planned_jobs(tools: Tools) -> int:
     """Take each from its planner. The lost attempt counts: who plans it after the last one gives it up."""
     with tools.database.transaction() as session:
-        recovered = jobs.recover_planning(session, limit=LIMIT)
+        recovered = planning.recover_planning(session, limit=LIMIT)
     for job_id in recovered:
         _log.warning("job %s was taken from a silent planner", job_id)
     return len(recovered)

@@ -1,6 +1,6 @@
 """Work that waits although nobody may know of it: its message was lost, or was never sent."""
 
-from store import chunks, jobs
+from store import chunks, planning
 from worker.rules.rule import LIMIT, Tools
 
 _LIMIT_WITH_BACKLOG = 100
@@ -9,7 +9,7 @@ _LIMIT_WITH_BACKLOG = 100
 def announce_plans(tools: Tools) -> int:
     """Announce jobs that wait to be planned."""
     with tools.database.transaction() as session:
-        due = jobs.due_plans(session, hint_seconds=tools.settings.hint_seconds, limit=LIMIT)
+        due = planning.due_plans(session, hint_seconds=tools.settings.hint_seconds, limit=LIMIT)
     tools.queue.plan_jobs(due)
     return len(due)
 

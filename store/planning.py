@@ -1,0 +1,134 @@
+"""Planning: who looks into a job's uploads, under which lease, and what comes of it. A job's moves to and from planning.
+
+Only the database's clock counts, and only the lease's token opens the way out.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Update, exists, func, select, update
+from sqlalchemy.orm import Session, selectinload
+
+from store import jobs, predictions, webhooks
+from store.models import NEVER_HINTED, Chunk, Job, new_id
+from store.predictions import NewPrediction
+from store.states import JobState
+
+_QUEUED_AT_ONCE = {"state": JobState.QUEUED, "lease_token": None, "lease_until": None, "hinted_at": NEVER_HINTED}
+
+
+def begin_planning(session: Session, job_id: uuid.UUID, *, lease_seconds: float, token: uuid.UUID | None = None) -> Job | None:
+    """queued → planning, or take over from a planner whose lease ran out. None when there is nothing to do."""
+    claimable = (Job.state == JobState.QUEUED) | ((Job.state == JobState.PLANNING) & (Job.lease_until < func.now()))
+    return session.scalars(
+        update(Job)
+        .where(Job.id == job_id, claimable)
+        .values(
+            state=JobState.PLANNING,
+            attempt=Job.attempt + 1,
+            lease_token=token or new_id(),
+            lease_until=func.now() + timedelta(seconds=lease_seconds),
+        )
+        .returning(Job)
+        .options(selectinload(Job.uploads))
+    ).one_or_none()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What planning found: items to classify, grouped into chunks, and items that were refused unread."""
+
+    model_version: str
+    review_threshold: float
+    chunks: Sequence[Sequence[dict[str, Any]]]
+    refused: Sequence[NewPrediction]
+
+
+def finish_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID, plan: Plan) -> list[uuid.UUID]:
+    """planning → running (or closed at once when nothing is left to classify). The chunk ids; none when the lease was lost."""
+    job = jobs.lock_job(session, job_id)
+    if job.state != JobState.PLANNING or job.lease_token != token:
+        return []
+    job.state = JobState.RUNNING
+    job.model_version = plan.model_version
+    job.review_threshold = plan.review_threshold
+    job.started_at = func.now()
+    job.lease_token = job.lease_until = None
+    job.detail = None  # nothing is waited for any more
+    job.total = len(plan.refused) + sum(len(members) for members in plan.chunks)
+    rows = [Chunk(id=new_id(), job_id=job_id, members=list(members)) for members in plan.chunks]
+    session.add_all(rows)
+    jobs.record_results(session, job, plan.refused)
+    session.flush()
+    webhooks.record_started(session, job)
+    jobs.close_if_done(session, job_id)
+    return [row.id for row in rows]
+
+
+def renew_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID, *, lease_seconds: float) -> bool:
+    """Plan for another `lease_seconds`; False when the job was given to somebody else."""
+    until = func.now() + timedelta(seconds=lease_seconds)
+    return session.scalar(_planned_under(job_id, token).values(lease_until=until).returning(Job.id)) is not None
+
+
+def is_planning_wanted(session: Session, job_id: uuid.UUID, token: uuid.UUID) -> bool:
+    """Whether whoever holds `token` still plans the job."""
+    planned = (Job.id == job_id) & (Job.lease_token == token) & (Job.state == JobState.PLANNING)
+    return bool(session.scalar(select(exists().where(planned))))
+
+
+def take_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID) -> int | None:
+    """planning → queued, from a process that died under `token`; how many attempts there were. None when it had lost it."""
+    return session.scalar(_planned_under(job_id, token).values(**_QUEUED_AT_ONCE).returning(Job.attempt))
+
+
+def hand_back_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID) -> None:
+    """planning → queued without blame: its worker stops."""
+    session.execute(_planned_under(job_id, token).values(**_QUEUED_AT_ONCE, attempt=Job.attempt - 1))
+
+
+def release_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID, *, waits_for: str) -> None:
+    """planning → queued: the planner is well but cannot plan now; the sweep sends the hint again. The job shows the cause."""
+    detail = predictions.shown_detail(waits_for)
+    session.execute(
+        _planned_under(job_id, token).values(
+            state=JobState.QUEUED,
+            lease_token=None,
+            lease_until=None,
+            attempt=Job.attempt - 1,
+            hinted_at=func.now(),
+            detail=detail,
+        )
+    )
+
+
+def fail_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID, *, reason: str, detail: str) -> bool:
+    """planning → failed: nothing can come of this job. False when somebody else plans it now."""
+    job = jobs.lock_job(session, job_id)
+    if job.state != JobState.PLANNING or job.lease_token != token:
+        return False
+    jobs.end_job(session, job, JobState.FAILED, reason=reason, detail=detail)
+    return True
+
+
+def recover_planning(session: Session, *, limit: int) -> Sequence[uuid.UUID]:
+    """planning → queued, for jobs whose planner fell silent; the attempt counts. Each is due to be announced at once."""
+    silent = (Job.state == JobState.PLANNING) & (Job.lease_until < func.now())
+    lost = select(Job.id).where(silent).order_by(Job.id).limit(limit).with_for_update(skip_locked=True)
+    queued = update(Job).where(Job.id.in_(lost)).returning(Job.id)
+    return session.scalars(queued.values(**_QUEUED_AT_ONCE)).all()
+
+
+def due_plans(session: Session, *, hint_seconds: float, limit: int) -> Sequence[uuid.UUID]:
+    """Queued jobs whose planning nobody took up; each is marked as announced again."""
+    waiting = Job.hinted_at < func.now() - timedelta(seconds=hint_seconds)
+    due = select(Job.id).where(Job.state == JobState.QUEUED, waiting).order_by(Job.id).limit(limit)
+    due = due.with_for_update(skip_locked=True)
+    return session.scalars(update(Job).where(Job.id.in_(due)).values(hinted_at=func.now()).returning(Job.id)).all()
+
+
+def _planned_under(job_id: uuid.UUID, token: uuid.UUID) -> Update:
+    return update(Job).where(Job.id == job_id, Job.state == JobState.PLANNING, Job.lease_token == token)
