@@ -18,6 +18,8 @@ def read_settings() -> "Settings":
         return Settings()
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:  # it is about the environment as a whole
+            raise PenpressError(first["msg"]) from error
         name = str(first["loc"][0])
         variable = name if name.isupper() else f"PENPRESS_{name.upper()}"
         raise PenpressError(f"The setting {variable} is wrong: {first['msg']}.") from error

@@ -1,16 +1,20 @@
 """Every setting of Penpress, on one page. Each is read from the environment variable `PENPRESS_` + its name in capitals.
 
-Units stand in the names. `docs/settings.md` lists them; a test holds that table equal to this page.
+Units stand in the names. `docs/settings.md` lists them by subject; a test holds its tables equal to this page. A variable that
+begins with `PENPRESS_` and is none of them is refused.
 """
 
+import os
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
 
 from store.addresses import Network, parse_networks
+from store.unknown_settings import unknown_settings
 from store.webhook_secrets import is_webhook_secret
 
 
@@ -34,51 +38,49 @@ class Settings(BaseSettings):
         None, validation_alias="MLFLOW_TRACKING_URI", description="MLflow's registry; unset: SQLite in the home."
     )
 
-    database_seconds: float = Field(
-        10, gt=0, description="A request gives up a statement that Postgres takes longer over, with a 503."
-    )
-
     host: str = Field("127.0.0.1", description="Address that the API listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on; 0 picks a free one.")
-
+    trusted_hosts: str | None = Field(
+        None, description="Host names, separated by commas, besides localhost under which a service without keys answers."
+    )
     shutdown_grace_seconds: float = Field(
         0.5, ge=0, description="How long, after SIGTERM, the API says on `/readyz` that it stops before it does."
     )
     shutdown_seconds: float = Field(5, gt=0, description="How long the API, when it stops, lets requests in flight finish.")
-    trusted_hosts: str | None = Field(
-        None, description="Host names, separated by commas, besides localhost under which a service without keys answers."
+    database_seconds: float = Field(
+        10, gt=0, description="A request gives up a statement that Postgres takes longer over, with a 503."
     )
-
-    worker_processes: int | None = Field(None, ge=1, description="Processes of one worker; unset: one per core.")
-    worker_threads: int = Field(1, ge=1, description="onnxruntime threads in each worker process.")
     predict_threads: int = Field(2, ge=1, description="onnxruntime threads for one `/predict/` request.")
     predict_concurrency: int | None = Field(
         None, ge=1, description="`/predict/` requests that run at once; unset: one per core."
     )
+
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where models run; `cuda` refuses to start without a GPU."
     )
     batch_images: int | None = Field(None, ge=1, description="Images per run of the model; unset: 1 on a CPU, 16 on a GPU.")
+    review_threshold: float | None = Field(
+        None, ge=0, le=1, description="Confidence below which a person should look; unset: as the model's bundle says."
+    )
+    # Those who read the leader's note learn of a promotion after two polls at most, and must serve it within five seconds.
+    model_poll_seconds: float = Field(1, gt=0, description="How often the registry is asked which version is `prod`.")
 
+    worker_processes: int | None = Field(None, ge=1, description="Processes of one worker; unset: one per core.")
+    worker_threads: int = Field(1, ge=1, description="onnxruntime threads in each worker process.")
+    worker_memory_bytes: int = Field(
+        4 * 1024**3, ge=256 * 1024**2, description="Memory of one worker process; an item that needs more fails alone."
+    )
     chunk_items: int = Field(32, ge=1, le=1000, description="Items that a worker takes at once.")
-    lease_seconds: float = Field(60, gt=0, description="A chunk whose worker is silent for so long is given to another.")
-    heartbeat_seconds: float = Field(15, gt=0, description="How often a worker renews its lease.")
     page_seconds: float = Field(
         120,
         gt=0,
         description="A page, or an archive's directory, that takes longer has hung its worker process, which is then replaced.",
     )
-    worker_memory_bytes: int = Field(
-        4 * 1024**3, ge=256 * 1024**2, description="Memory of one worker process; an item that needs more fails alone."
-    )
+    lease_seconds: float = Field(60, gt=0, description="A chunk whose worker is silent for so long is given to another.")
+    heartbeat_seconds: float = Field(15, gt=0, description="How often a worker renews its lease.")
     cancel_check_seconds: float = Field(0.1, gt=0, description="How often a worker asks whether its job is still wanted.")
     warm_stop_seconds: float = Field(
         10, ge=0, description="A worker that is to stop gives back what it has not finished by then."
-    )
-    sweep_seconds: float = Field(10, gt=0, description="How often the sweep looks for what was lost.")
-    hint_seconds: float = Field(20, gt=0, description="Work that nobody took for so long is announced again.")
-    orphan_seconds: float = Field(
-        24 * 3600, gt=0, description="A stored file that no upload names is removed when it has lain there for so long."
     )
     max_attempts: int = Field(3, ge=1, description="Times that one item may take its worker down before it is given up.")
     broken_worker_crashes: int = Field(
@@ -90,20 +92,20 @@ class Settings(BaseSettings):
         30, ge=0, description="How long such a worker stays away before it ends, to be started again."
     )
 
-    review_threshold: float | None = Field(
-        None, ge=0, le=1, description="Confidence below which a person should look; unset: as the model's bundle says."
+    sweep_seconds: float = Field(10, gt=0, description="How often the sweep looks for what was lost.")
+    hint_seconds: float = Field(20, gt=0, description="Work that nobody took for so long is announced again.")
+    orphan_seconds: float = Field(
+        24 * 3600, gt=0, description="A stored file that no upload names is removed when it has lain there for so long."
     )
-    # Those who read the leader's note learn of a promotion after two polls at most, and must serve it within five seconds.
-    model_poll_seconds: float = Field(1, gt=0, description="How often the registry is asked which version is `prod`.")
 
     max_upload_bytes: int = Field(64 * 1024**3, ge=1, description="Bytes of one upload to `/jobs`.")
     max_predict_bytes: int = Field(64 * 1024**2, ge=1, description="Bytes of one image sent to `/predict/`.")
+    max_form_files: int = Field(500, ge=1, le=1000, description="Files in one multipart form; a zip may hold more.")
+    max_items: int = Field(200_000, ge=1, description="Items of one job.")
     max_item_bytes: int = Field(256 * 1024**2, ge=1, description="Bytes of one item in a batch, unpacked.")
     max_item_pixels: int = Field(100_000_000, ge=1, description="Pixels of one page.")
     max_pages: int = Field(500, ge=1, description="Pages of one TIFF or PDF.")
-    max_form_files: int = Field(500, ge=1, le=1000, description="Files in one multipart form; a zip may hold more.")
-    max_requests_per_minute: int = Field(6000, ge=1, description="Requests of one key in a minute, unless the key says.")
-    max_items: int = Field(200_000, ge=1, description="Items of one job.")
+    pdf_dpi: int = Field(300, ge=36, le=1200, description="Resolution at which PDF pages are drawn.")
     min_free_bytes: int = Field(
         512 * 1024**2, ge=0, description="Bytes that uploads leave free on the disk; where they would not, they are refused."
     )
@@ -114,19 +116,21 @@ class Settings(BaseSettings):
         30, gt=0, description="How far a body may fall behind that rate: the longest pause that a client may make."
     )
     head_seconds: float = Field(30, gt=0, description="A connection whose request's head is not whole by then is closed.")
-    pdf_dpi: int = Field(300, ge=36, le=1200, description="Resolution at which PDF pages are drawn.")
 
+    max_requests_per_minute: int = Field(6000, ge=1, description="Requests of one key in a minute, unless the key says.")
     max_open_jobs: int = Field(1000, ge=1, description="Jobs of one client that have not ended; a key may have its own limit.")
     max_stored_bytes: int = Field(
         1024**4, ge=1, description="Bytes of uploads that are kept for one client; a key may have its own limit."
     )
     max_queued_items: int = Field(2_000_000, ge=1, description="Items that wait, of all clients, before jobs are refused.")
     max_unplanned_jobs: int = Field(2000, ge=1, description="Jobs that wait to be planned, before more are refused.")
+
     max_wait_seconds: int = Field(60, ge=0, description="How long a request may wait for its job (`Prefer: wait`).")
     # A key that is revoked meanwhile is noticed when its holder comes again.
     max_stream_seconds: int = Field(3600, ge=0, description="How long a stream of events lasts; then its reader comes again.")
     # All who wait share one query; a shorter interval makes answers fresher and Postgres busier.
     watch_seconds: float = Field(0.25, gt=0, description="How often the API looks at jobs that somebody waits for.")
+
     retention_seconds: int | None = Field(
         30 * 24 * 3600,
         ge=1,
@@ -153,6 +157,14 @@ class Settings(BaseSettings):
     webhook_poll_seconds: float = Field(1, gt=0, description="How often a deliverer looks for webhooks that are due.")
     webhook_slots: int = Field(16, ge=1, le=256, description="Webhooks that one deliverer has under way at once.")
     webhook_slots_per_endpoint: int = Field(2, ge=1, description="Webhooks that are under way to one endpoint at once.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown(cls, values: Any) -> Any:
+        known = [str(field.validation_alias or f"PENPRESS_{name.upper()}") for name, field in cls.model_fields.items()]
+        if unknown := unknown_settings(known, {**DotEnvSettingsSource(cls).env_vars, **os.environ}):
+            raise PydanticCustomError("unknown_settings", "{sentences}", {"sentences": " ".join(unknown)})
+        return values
 
     @field_validator("webhook_secret")
     @classmethod

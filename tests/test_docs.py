@@ -9,23 +9,36 @@ from typer.main import get_command
 from penpress import cli
 from store.queue import task_names
 from store.settings import Settings
+from store.unknown_settings import unknown_settings
 
 ROOT = Path(__file__).parent.parent
 MARKDOWN = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
-def settings_table() -> str:
-    """The table that docs/settings.md must hold."""
-    rows = ["| variable | default | what it is |", "|---|---|---|"]
+def settings_rows() -> list[str]:
+    """The rows that the tables of docs/settings.md must hold, in their order."""
+    rows = []
     for name, field in Settings.model_fields.items():
         variable = field.validation_alias or f"PENPRESS_{name.upper()}"
         default = "" if field.default is None else f"`{field.default}`"
         rows.append(f"| `{variable}` | {default} | {field.description} |")
-    return "\n".join(rows)
+    return rows
 
 
-def test_the_settings_table_is_the_settings_page() -> None:
-    assert settings_table() in (ROOT / "docs/settings.md").read_text()
+def test_the_settings_tables_are_the_settings_page() -> None:
+    text = (ROOT / "docs/settings.md").read_text()
+    assert [line for line in text.splitlines() if line.startswith("| `")] == settings_rows()
+
+
+def test_every_variable_that_is_named_anywhere_is_one_that_a_program_takes() -> None:
+    configuration = [ROOT / name for name in ("Makefile", "Dockerfile", "docker-compose.yml", ".env.example")]
+    code = [
+        path for folder in ("penpress", "worker", "benchmarks", "api", "registry") for path in (ROOT / folder).rglob("*.py")
+    ]
+    paths = [*MARKDOWN, *configuration, *code]
+    named = {name for path in paths for name in re.findall(r"\bPENPRESS_[A-Z]+(?:_[A-Z]+)*\b", path.read_text())}
+    assert "PENPRESS_HOME" in named
+    assert unknown_settings([row.split("`")[1] for row in settings_rows()], dict.fromkeys(named)) == []
 
 
 def test_every_message_name_is_documented() -> None:

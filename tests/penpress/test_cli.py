@@ -91,6 +91,13 @@ def test_a_setting_that_is_wrong(penpress, make_page, monkeypatch) -> None:
     assert outcome.err.startswith("The setting PENPRESS_PDF_DPI is wrong: Input should be ")
 
 
+def test_a_setting_that_is_misspelt(penpress, make_page, monkeypatch) -> None:
+    monkeypatch.setenv("PENPRESS_PDF_DPY", "300")
+    make_page("a.png")
+    outcome = penpress("classify", "a.png", "--local")
+    assert (outcome.code, outcome.err) == (2, "PENPRESS_PDF_DPY is no setting; was PENPRESS_PDF_DPI meant?\n")
+
+
 def test_a_service_that_goes_away_for_a_moment_does_not_end_the_wait(penpress, make_page, service, url, monkeypatch) -> None:
     monkeypatch.setattr("penpress.client._RETRY_DELAYS_SECONDS", ())
     monkeypatch.setattr("penpress.client._PATIENT_DELAY_SECONDS", 0.01)

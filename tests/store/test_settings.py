@@ -53,6 +53,19 @@ def test_an_impossible_value_is_refused(monkeypatch: pytest.MonkeyPatch, name: s
         Settings()
 
 
+def test_a_misspelt_variable_is_refused_with_the_name_that_was_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENPRESS_LEASE_SECOND", "7")
+    with pytest.raises(ValidationError, match="PENPRESS_LEASE_SECOND is no setting; was PENPRESS_LEASE_SECONDS meant\\?"):
+        Settings()
+
+
+def test_a_misspelt_line_of_the_file_is_refused_and_its_value_not_shown(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("POSTGRES_PASSWORD=x\nPENPRESS_PORT=8001\nPENPRESS_WEBHOOK_SECRETS=whsec_hidden\n")
+    with pytest.raises(ValidationError, match="was PENPRESS_WEBHOOK_SECRET meant") as refused:
+        Settings()
+    assert "hidden" not in str(refused.value)
+
+
 def test_a_worker_renews_its_lease_well_before_it_ends() -> None:
     settings = Settings()
     assert settings.heartbeat_seconds * 3 <= settings.lease_seconds
