@@ -92,7 +92,7 @@ def test_the_life_of_a_process(api: subprocess.Popen[bytes], port: int) -> None:
 def test_an_api_killed_in_mid_upload_leaves_a_file_that_the_sweep_removes(
     api: subprocess.Popen[bytes], port: int, settings: Settings, database: Database, tmp_path: Path
 ) -> None:
-    head = b"POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/zip\r\nContent-Length: 9000000\r\n\r\n"
+    head = b"POST /jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/zip\r\nContent-Length: 9000000\r\n\r\n"
     upload = connect(port, head + bytes(2 * 1024**2))
     blobs = tmp_path / "blobs"
     wait_for(lambda: files_in(blobs))
@@ -114,8 +114,8 @@ def files_in(folder: Path) -> list[Path]:
 
 def heads_must_come_in_time(port: int) -> None:
     started = time.monotonic()
-    idle, slow = connect(port, b""), connect(port, b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: ")
-    kept = connect(port, b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+    idle, slow = connect(port, b""), connect(port, b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
+    kept = connect(port, b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
     answer = b""
     while not answer.endswith(b"}"):
         answer += kept.recv(65536)
@@ -128,14 +128,14 @@ def heads_must_come_in_time(port: int) -> None:
 
 def what_was_refused_unread_is_not_read_for_ever(port: int) -> None:
     started = time.monotonic()
-    head = b"POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 1000000\r\n\r\n"
+    head = b"POST /jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 1000000\r\n\r\n"
     received, seconds = ended_after(connect(port, head), started)
     assert received.startswith(b"HTTP/1.1 415")
     assert seconds < HEAD + 5
 
 
 def a_stop_is_announced_and_lets_requests_finish(api: subprocess.Popen[bytes], port: int) -> None:
-    boundary = b"POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/zip\r\nContent-Length: 22\r\n\r\n"
+    boundary = b"POST /jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/zip\r\nContent-Length: 22\r\n\r\n"
     upload = connect(port, boundary + b"PK\x05\x06")
     api.send_signal(signal.SIGTERM)
     started = time.monotonic()
