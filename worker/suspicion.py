@@ -1,6 +1,6 @@
 """Whether items or their worker are to blame for its crashes. Pure: told what happened, it says what follows.
 
-See docs/decisions/0009-broken-workers.md.
+See docs/decisions/0010-broken-workers.md.
 """
 
 from collections.abc import Hashable
