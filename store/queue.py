@@ -88,6 +88,14 @@ class Queue:
         with self._celery.connection_for_read() as connection:
             return int(connection.default_channel.client.llen(CLASSIFY_QUEUE))
 
+    def has_lost_messages(self) -> bool:
+        """Whether Redis has lost what it held, messages too, since this was asked last; true when first asked of a new Redis.
+
+        Raises as `backlog` does.
+        """
+        with self._celery.connection_for_read() as connection:
+            return bool(connection.default_channel.client.set("penpress.kept", "", nx=True))
+
     def ping(self) -> None:
         """Raises when Redis does not answer."""
         self.backlog()

@@ -24,6 +24,7 @@ from worker.watch import Watch
 
 settings = Settings()
 app = make_celery(settings)
+app.conf.worker_consumer = "worker.consumer:PromptConsumer"
 tasks.register(app)
 
 # By itself the pool looks every five seconds who has died and must be replaced.

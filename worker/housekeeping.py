@@ -19,7 +19,7 @@ from store.database import Database
 from store.locks import try_sweep_lock
 from store.queue import Queue
 from store.settings import Settings
-from worker.rules import RULES
+from worker.rules import make_rules
 from worker.rules.rule import Rule, Tools
 
 _FORESEEN = (SQLAlchemyError, RedisError, OperationalError, OSError)
@@ -29,9 +29,9 @@ _log = logging.getLogger(__name__)
 class Sweep:
     """Applies the rules, and counts what they put right."""
 
-    def __init__(self, settings: Settings, database: Database, queue: Queue, rules: Sequence[Rule] = RULES) -> None:
+    def __init__(self, settings: Settings, database: Database, queue: Queue, rules: Sequence[Rule] | None = None) -> None:
         self._tools = Tools(settings, database, queue)
-        self._rules = rules
+        self._rules = make_rules() if rules is None else rules
         self._shown: set[str] = set()
 
     def run_once(self) -> None:

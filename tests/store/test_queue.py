@@ -54,6 +54,18 @@ def test_the_backlog_counts_what_waits(celery: Celery) -> None:
     assert sender.backlog() == 2
 
 
+def test_a_redis_that_lost_what_it_held_is_found_out_once(celery: Celery) -> None:
+    sender = Queue(celery)
+    assert sender.has_lost_messages()  # it has never been asked
+    assert not sender.has_lost_messages()
+    sender.plan_jobs([uuid.uuid4()])
+    assert not sender.has_lost_messages()
+    with celery.connection_for_write() as connection:
+        connection.default_channel.client.flushall()
+    assert sender.has_lost_messages()
+    assert not sender.has_lost_messages()
+
+
 def test_losing_a_worker_or_its_connection_costs_no_message() -> None:
     configuration = make_celery(Settings(redis_url="redis://localhost")).conf
     assert configuration.task_acks_late

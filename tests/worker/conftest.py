@@ -24,6 +24,7 @@ class HandQueue:
     def __init__(self) -> None:
         self.plans: list[uuid.UUID] = []
         self.chunks: list[uuid.UUID] = []
+        self.has_forgotten = False
 
     def plan_jobs(self, job_ids: Iterable[uuid.UUID]) -> None:
         self.plans += job_ids
@@ -33,6 +34,10 @@ class HandQueue:
 
     def backlog(self) -> int:
         return len(self.chunks)
+
+    def has_lost_messages(self) -> bool:
+        lost, self.has_forgotten = self.has_forgotten, False
+        return lost
 
 
 @pytest.fixture

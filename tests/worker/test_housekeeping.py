@@ -21,7 +21,7 @@ from worker import housekeeping
 from worker.classify import classify_chunk
 from worker.housekeeping import Sweep
 from worker.plan import plan_job
-from worker.rules import RULES, unsent_hints
+from worker.rules import make_rules, unsent_hints
 from worker.rules.rule import Rule, Tools
 from worker.runtime import Runtime
 
@@ -189,7 +189,7 @@ def counts(database: Database) -> dict[str, int]:
 
 def test_what_each_rule_puts_right_is_counted_from_0(sweep: Sweep, planned: uuid.UUID, database: Database) -> None:
     sweep.run_once()
-    assert counts(database) == {rule.name: 0 for rule in RULES}
+    assert counts(database) == {rule.name: 0 for rule in make_rules()}
     lost, _ = (chunk.id for chunk in read_chunks(database, planned))
     for _ in range(2):
         with database.transaction() as session:

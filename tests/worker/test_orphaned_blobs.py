@@ -9,7 +9,7 @@ from store.blobs import Blobs
 from store.database import Database
 from store.settings import Settings
 from tests.pictures import png
-from worker.rules import RULES, orphaned_blobs
+from worker.rules import make_rules, orphaned_blobs
 from worker.rules.orphaned_blobs import OrphanedBlobs
 from worker.rules.rule import Tools
 
@@ -79,4 +79,4 @@ def test_an_object_store_is_looked_through_too(tools: Tools, settings: Settings)
 
 
 def test_the_sweep_has_the_rule() -> None:
-    assert "orphaned_blobs" in {rule.name for rule in RULES}
+    assert "orphaned_blobs" in {rule.name for rule in make_rules()}

@@ -1,6 +1,6 @@
 """The sweep's rules, one file for each thing that can get lost. Each does small transactions and is safe to run twice.
 
-A new rule is a file with its function, and a line in `RULES`.
+A new rule is a file with its function, and a line in `make_rules`.
 """
 
 from worker.rules.deadlines import cancel_overdue_jobs
@@ -11,21 +11,25 @@ from worker.rules.half_planned import recover_half_planned_jobs
 from worker.rules.orphaned_blobs import OrphanedBlobs
 from worker.rules.rule import Rule
 from worker.rules.unclosed_jobs import close_finished_jobs
-from worker.rules.unsent_hints import announce_chunks, announce_plans
+from worker.rules.unsent_hints import UnsentHints
 from worker.rules.unsettled_jobs import settle_cancelled_jobs
 
-RULES = (
-    Rule("expired_leases", recover_expired_chunks),
-    Rule("half_planned_jobs", recover_half_planned_jobs),
-    Rule("unclosed_jobs", close_finished_jobs),
-    Rule("overdue_jobs", cancel_overdue_jobs),
-    Rule("unsettled_jobs", settle_cancelled_jobs),
-    Rule("expired_jobs", expire_jobs),
-    Rule("expired_singles", expire_singles),
-    Rule("outdated_idempotency_keys", forget_idempotency_keys),
-    Rule("orphaned_blobs", OrphanedBlobs()),
-    Rule("expired_deliveries", release_expired_deliveries),
-    # Messages last: a Redis that hangs must not keep rows from being put right.
-    Rule("unsent_plans", announce_plans),
-    Rule("unsent_chunks", announce_chunks),
-)
+
+def make_rules() -> tuple[Rule, ...]:
+    """The rules of one sweep, in the order in which they apply; some remember what they found."""
+    unsent_hints = UnsentHints()
+    return (
+        Rule("expired_leases", recover_expired_chunks),
+        Rule("half_planned_jobs", recover_half_planned_jobs),
+        Rule("unclosed_jobs", close_finished_jobs),
+        Rule("overdue_jobs", cancel_overdue_jobs),
+        Rule("unsettled_jobs", settle_cancelled_jobs),
+        Rule("expired_jobs", expire_jobs),
+        Rule("expired_singles", expire_singles),
+        Rule("outdated_idempotency_keys", forget_idempotency_keys),
+        Rule("orphaned_blobs", OrphanedBlobs()),
+        Rule("expired_deliveries", release_expired_deliveries),
+        # Messages last: a Redis that hangs must not keep rows from being put right.
+        Rule("unsent_plans", unsent_hints.announce_plans),
+        Rule("unsent_chunks", unsent_hints.announce_chunks),
+    )
