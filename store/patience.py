@@ -58,6 +58,9 @@ class _PatientConnection(psycopg.Connection[Any]):
     def wait(self, gen: Any, interval: float = _WAIT_INTERVAL_SECONDS, timeout: float | None = None) -> Any:
         try:
             answer = super().wait(gen, interval, self.patience.seconds if timeout is None else timeout)
+        except psycopg.errors.IdleInTransactionSessionTimeout as error:
+            # The connection is lost as any other, but psycopg calls it an error of the database's inside.
+            raise psycopg.OperationalError(str(error)) from error
         except psycopg.OperationalError:
             # With the answer still to come nobody could tell later ones from it; closed, it is thrown away.
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:

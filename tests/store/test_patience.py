@@ -56,6 +56,19 @@ def test_a_statement_that_takes_too_long_is_given_up_with_its_connection(impatie
         assert session.scalar(text("SELECT 1")) == 1
 
 
+def test_a_transaction_that_postgres_gave_up_because_it_idled_fails_like_any_lost_connection(impatient: Database) -> None:
+    def idle() -> None:
+        with impatient.transaction() as session:
+            session.execute(text("SET LOCAL idle_in_transaction_session_timeout = '20ms'"))
+            time.sleep(0.3)
+            session.execute(text("SELECT 1"))
+
+    with pytest.raises(OperationalError) as raised:
+        idle()
+    assert raised.value.connection_invalidated
+    impatient.ping()
+
+
 def test_a_commit_that_nobody_confirms_leaves_the_result_unknown(impatient: Database, services_home: Path) -> None:
     def write(ice: ExitStack) -> None:
         with impatient.transaction() as session:
