@@ -6,6 +6,7 @@ it is refused with 422; else the first answer is given again. A request that was
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -28,6 +29,8 @@ from store.models import Job
 _MAX_CHARACTERS = 255
 _ALLOWED = f"1 to {_MAX_CHARACTERS} printable ASCII characters, such as a UUID"
 _RENEWALS = 3
+_AGAIN_SECONDS = 1.0
+_releasing: set[asyncio.Task[None]] = set()
 _log = logging.getLogger(__name__)
 
 
@@ -81,7 +84,12 @@ async def attempted(
     if key is None:
         yield Attempt(request, fingerprint, None, None)
         return
-    found = await run_in_threadpool(_begin, services, client, key)
+    hold = Hold(client, key)
+    try:
+        found = await run_in_threadpool(_begin, services, hold)
+    except SQLAlchemyError:  # the key may be ours all the same
+        _release_later(services, hold)
+        raise
     watched = fingerprint.watching(request)
     if isinstance(found, FirstAnswer):
         if has_body:
@@ -92,21 +100,18 @@ async def attempted(
     try:
         yield Attempt(watched, fingerprint, found, None)
     except Exception:
-        await run_in_threadpool(_release, services, found)
+        if not await run_in_threadpool(_release, services, found):
+            _release_later(services, found)
         raise
     finally:
         renewing.cancel()
 
 
-def _begin(services: Services, client: str, key: str) -> Hold | FirstAnswer:
+def _begin(services: Services, hold: Hold) -> Hold | FirstAnswer:
     settings = services.settings
     with services.database.transaction() as session:
         found = idempotency.begin(
-            session,
-            client=client,
-            key=key,
-            lease_seconds=settings.lease_seconds,
-            keep_seconds=settings.idempotency_seconds,
+            session, hold, lease_seconds=settings.lease_seconds, keep_seconds=settings.idempotency_seconds
         )
     if found is None:
         raise IdempotencyKeyInUse
@@ -140,10 +145,28 @@ def _renew(services: Services, hold: Hold, seconds: float) -> None:
         idempotency.renew(session, hold, lease_seconds=seconds)
 
 
-def _release(services: Services, hold: Hold) -> None:
-    """Best effort: a key that stays held is free when its lease has run out."""
+def _release(services: Services, hold: Hold) -> bool:
+    """Give the key back; False where Postgres does not answer."""
     try:
         with services.database.transaction() as session:
             idempotency.release(session, hold)
     except SQLAlchemyError as error:
-        _log.warning("idempotency key not given back, its lease will run out: %s", error)
+        _log.warning("idempotency key not given back yet: %s", error)
+        return False
+    return True
+
+
+def _release_later(services: Services, hold: Hold) -> None:
+    """Whoever was refused because Postgres was away comes again under the same key, and must not be told that it is in use."""
+    task = asyncio.create_task(_keep_releasing(services, hold))
+    _releasing.add(task)  # the event loop alone would let it be collected
+    task.add_done_callback(_releasing.discard)
+
+
+async def _keep_releasing(services: Services, hold: Hold) -> None:
+    """Until it is given back, or its lease has run out."""
+    deadline = time.monotonic() + services.settings.lease_seconds
+    while time.monotonic() < deadline:
+        await asyncio.sleep(_AGAIN_SECONDS)
+        if await run_in_threadpool(_release, services, hold):
+            return

@@ -5,11 +5,11 @@ not for a day. The first answer is committed together with the job.
 """
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Update, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -22,10 +22,11 @@ class KeyLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A key in the hands of the request that runs first; every later write carries `token`."""
+    """A key in the hands of the request that runs first, or is about to; every write carries `token`."""
 
-    row_id: uuid.UUID
-    token: uuid.UUID
+    client: str
+    key: str
+    token: uuid.UUID = field(default_factory=new_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +38,16 @@ class FirstAnswer:
     body: dict[str, Any]
 
 
-def begin(session: Session, *, client: str, key: str, lease_seconds: float, keep_seconds: float) -> Hold | FirstAnswer | None:
+def begin(session: Session, hold: Hold, *, lease_seconds: float, keep_seconds: float) -> Hold | FirstAnswer | None:
     """Take the key, or read what its first request was answered. None while that one runs."""
-    token = new_id()
-    lease = {"lease_token": token, "lease_until": func.now() + timedelta(seconds=lease_seconds)}
-    fresh = insert(IdempotencyKey).values(id=new_id(), client=client, key=key, **lease)
+    lease = {"lease_token": hold.token, "lease_until": func.now() + timedelta(seconds=lease_seconds)}
+    fresh = insert(IdempotencyKey).values(id=new_id(), client=hold.client, key=hold.key, **lease)
     over = or_(_outdated(keep_seconds), IdempotencyKey.status.is_(None) & (IdempotencyKey.lease_until < func.now()))
     empty = {"fingerprint": None, "job_id": None, "status": None, "answer": None, "created_at": func.now()}
     taken = fresh.on_conflict_do_update(index_elements=["client", "key"], set_=lease | empty, where=over)
-    row_id = session.scalar(taken.returning(IdempotencyKey.id))
-    if row_id is not None:
-        return Hold(row_id, token)
-    row = session.scalars(select(IdempotencyKey).filter_by(client=client, key=key)).one_or_none()
+    if session.scalar(taken.returning(IdempotencyKey.id)) is not None:
+        return hold
+    row = session.scalars(select(IdempotencyKey).filter_by(client=hold.client, key=hold.key)).one_or_none()
     if row is None or row.status is None or row.fingerprint is None or row.answer is None:
         return None
     return FirstAnswer(row.fingerprint, row.status, row.answer)
@@ -56,7 +55,9 @@ def begin(session: Session, *, client: str, key: str, lease_seconds: float, keep
 
 def renew(session: Session, hold: Hold, *, lease_seconds: float) -> None:
     """Hold the key for another `lease_seconds`."""
-    session.execute(_held(hold).values(lease_until=func.now() + timedelta(seconds=lease_seconds)))
+    session.execute(
+        update(IdempotencyKey).where(*_held(hold)).values(lease_until=func.now() + timedelta(seconds=lease_seconds))
+    )
 
 
 def record_answer(
@@ -64,17 +65,15 @@ def record_answer(
 ) -> None:
     """Keep the answer; belongs into the transaction that writes the job. Raises `KeyLost`, and then there must be no job."""
     answer = {"fingerprint": fingerprint, "job_id": job_id, "status": status, "answer": body}
-    written = session.scalar(_held(hold).values(**answer, lease_until=None).returning(IdempotencyKey.id))
+    recorded = update(IdempotencyKey).where(*_held(hold)).values(**answer, lease_until=None)
+    written = session.scalar(recorded.returning(IdempotencyKey.id))
     if written is None:
         raise KeyLost(KeyLost.__doc__)
 
 
 def release(session: Session, hold: Hold) -> None:
     """Give the key back unused: its request was refused or failed. Does nothing once there is an answer."""
-    unanswered = IdempotencyKey.status.is_(None)
-    session.execute(
-        delete(IdempotencyKey).where(IdempotencyKey.id == hold.row_id, IdempotencyKey.lease_token == hold.token, unanswered)
-    )
+    session.execute(delete(IdempotencyKey).where(*_held(hold)))
 
 
 def delete_outdated(session: Session, *, keep_seconds: float, limit: int) -> int:
@@ -84,10 +83,9 @@ def delete_outdated(session: Session, *, keep_seconds: float, limit: int) -> int
     return len(deleted.all())
 
 
-def _held(hold: Hold) -> Update:
-    return update(IdempotencyKey).where(
-        IdempotencyKey.id == hold.row_id, IdempotencyKey.lease_token == hold.token, IdempotencyKey.status.is_(None)
-    )
+def _held(hold: Hold) -> tuple[ColumnElement[bool], ...]:
+    named = (IdempotencyKey.client == hold.client, IdempotencyKey.key == hold.key)
+    return (*named, IdempotencyKey.lease_token == hold.token, IdempotencyKey.status.is_(None))
 
 
 def _outdated(keep_seconds: float) -> ColumnElement[bool]:

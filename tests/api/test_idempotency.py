@@ -1,12 +1,16 @@
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from httpx import Response
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from store import idempotency
 from store.database import Database
+from store.idempotency import Hold
 from tests.pictures import LIGHT, png, zip_of
 from tests.store.test_concurrency import at_once
 
@@ -87,7 +91,7 @@ def test_a_refused_request_frees_its_key(client: TestClient, body: bytes) -> Non
 def hold(database: Database, *, lease_seconds: float) -> None:
     """A first request that has got no answer yet."""
     with database.transaction() as session:
-        idempotency.begin(session, client="anonymous", key="k", lease_seconds=lease_seconds, keep_seconds=60)
+        idempotency.begin(session, Hold("anonymous", "k"), lease_seconds=lease_seconds, keep_seconds=60)
 
 
 def test_while_the_first_request_runs_the_key_is_in_use(client: TestClient, database: Database) -> None:
@@ -100,6 +104,48 @@ def test_while_the_first_request_runs_the_key_is_in_use(client: TestClient, data
 def test_a_request_that_died_in_mid_upload_does_not_block_its_key(client: TestClient, database: Database) -> None:
     hold(database, lease_seconds=0)
     assert send(client, "k").status_code == 202
+
+
+DATABASE_GONE = OperationalError("", None, Exception("the server went away"))
+
+
+def is_free(client: TestClient) -> bool:
+    return send(client, "k").status_code == 202
+
+
+@pytest.mark.parametrize("name", ["begin", "record_answer"])
+def test_a_key_that_postgres_kept_when_it_went_away_is_free_soon_after_its_return(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Although it went away just when the key was to be given back, or when it had taken it and had not said so yet."""
+    monkeypatch.setattr("api.idempotency._AGAIN_SECONDS", 0.2)
+    really = {"begin": idempotency.begin, "release": idempotency.release}
+    away = 5
+
+    def begin_and_go_away(session: Session, hold: Hold, **seconds: float) -> None:
+        really["begin"](session, hold, **seconds)
+        session.commit()
+        raise DATABASE_GONE
+
+    def go_away(*_: object, **__: object) -> None:
+        raise DATABASE_GONE
+
+    def come_back(session: Session, hold: Hold) -> None:
+        nonlocal away
+        away -= 1
+        if away:
+            raise DATABASE_GONE
+        really["release"](session, hold)
+
+    monkeypatch.setattr(idempotency, "release", come_back)
+    with monkeypatch.context() as patch:
+        patch.setattr(idempotency, name, begin_and_go_away if name == "begin" else go_away)
+        assert reason(send(client, "k")) == (503, "database_unavailable")
+    assert reason(send(client, "k")) == (409, "idempotency_key_in_use")
+    deadline = time.monotonic() + 10
+    while not is_free(client) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert len(job_ids(client)) == 1
 
 
 def test_requests_at_once_make_one_job(client: TestClient) -> None:

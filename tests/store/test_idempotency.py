@@ -14,7 +14,7 @@ BODY = {"state": "queued"}
 
 
 def begin(session: Session, *, client: str = "anonymous", key: str = "key-1") -> Hold | FirstAnswer | None:
-    return idempotency.begin(session, client=client, key=key, lease_seconds=60, keep_seconds=DAY)
+    return idempotency.begin(session, Hold(client, key), lease_seconds=60, keep_seconds=DAY)
 
 
 def hold(session: Session) -> Hold:

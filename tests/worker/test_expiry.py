@@ -115,7 +115,7 @@ def test_single_images_expire_unless_they_are_kept_for_ever(tools: Tools, databa
 
 def test_old_idempotency_keys_are_forgotten(tools: Tools, database: Database, settings: Settings) -> None:
     with database.transaction() as session:
-        idempotency.begin(session, client="anonymous", key="k", lease_seconds=-1, keep_seconds=60)
+        idempotency.begin(session, idempotency.Hold("anonymous", "k"), lease_seconds=-1, keep_seconds=60)
     assert expiry.forget_idempotency_keys(tools) == 0
     short = Tools(settings.model_copy(update={"idempotency_seconds": 0}), tools.database, tools.queue)
     assert (expiry.forget_idempotency_keys(short), expiry.forget_idempotency_keys(short)) == (1, 0)
