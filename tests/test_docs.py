@@ -66,6 +66,19 @@ def test_every_benchmark_that_the_documents_name_exists() -> None:
     assert [name for name in named if not (ROOT / f"benchmarks/{name}.py").exists()] == []
 
 
+def test_every_file_of_the_product_that_the_documents_name_exists() -> None:
+    pattern = re.compile(r"`((?:api|inference|migrations|penpress|registry|store|tests|training|worker)/[\w/]+(?:\.py|/))`")
+    named = {name for path in MARKDOWN for name in pattern.findall(path.read_text())}
+    assert "store/jobs.py" in named
+    assert sorted(name for name in named if not (ROOT / name).exists()) == []
+
+
+def test_every_guide_page_is_in_the_readmes_table() -> None:
+    readme = (ROOT / "README.md").read_text()
+    table = readme[readme.index("| page |") :]
+    assert [path.name for path in (ROOT / "docs").glob("*.md") if f"(docs/{path.name})" not in table] == []
+
+
 @pytest.mark.parametrize("path", MARKDOWN, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_relative_link_leads_somewhere(path: Path) -> None:
     links = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", path.read_text())
