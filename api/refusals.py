@@ -24,6 +24,14 @@ class Limit(BaseModel):
     unit: str
 
 
+def _retry_after(seconds: int) -> Mapping[str, str]:
+    return {"Retry-After": str(seconds)}
+
+
+def _challenge(parameters: str) -> Mapping[str, str]:
+    return {"WWW-Authenticate": f"Bearer {parameters}"}
+
+
 class RequestRefused(Exception):
     """The request cannot be served."""
 
@@ -153,7 +161,7 @@ class IdempotencyKeyInUse(RequestRefused):
 
     status = HTTPStatus.CONFLICT
     reason = "idempotency_key_in_use"
-    headers = {"Retry-After": "2"}  # noqa: RUF012  # a Mapping, which nobody writes to
+    headers = _retry_after(2)
 
 
 class IdempotencyKeyReused(RequestRefused):
@@ -168,7 +176,7 @@ class TooManyOpenJobs(RequestRefused):
 
     status = HTTPStatus.TOO_MANY_REQUESTS
     reason = "too_many_open_jobs"
-    headers = {"Retry-After": "10"}  # noqa: RUF012  # a Mapping, which nobody writes to
+    headers = _retry_after(10)
 
 
 class QuotaExceeded(RequestRefused):
@@ -176,7 +184,7 @@ class QuotaExceeded(RequestRefused):
 
     status = HTTPStatus.INSUFFICIENT_STORAGE  # as RFC 4331 has it for quotas
     reason = "quota_exceeded"
-    headers = {"Retry-After": "3600"}  # noqa: RUF012  # a Mapping, which nobody writes to
+    headers = _retry_after(3600)
 
 
 class QueueFull(RequestRefused):
@@ -184,7 +192,7 @@ class QueueFull(RequestRefused):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     reason = "queue_full"
-    headers = {"Retry-After": "30"}  # noqa: RUF012  # a Mapping, which nobody writes to
+    headers = _retry_after(30)
 
 
 class NotReady(RequestRefused):
@@ -199,14 +207,14 @@ class KeyMissing(RequestRefused):
 
     status = HTTPStatus.UNAUTHORIZED
     reason = "key_missing"
-    headers = {"WWW-Authenticate": 'Bearer realm="penpress"'}  # noqa: RUF012  # a Mapping, which nobody writes to
+    headers = _challenge('realm="penpress"')
 
 
 class KeyUnknown(KeyMissing):
     """The service knows no such key."""
 
     reason = "key_unknown"
-    headers = {"WWW-Authenticate": 'Bearer realm="penpress", error="invalid_token"'}  # noqa: RUF012  # as above
+    headers = _challenge('realm="penpress", error="invalid_token"')
 
 
 class KeyRevoked(KeyUnknown):
