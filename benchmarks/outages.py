@@ -18,7 +18,8 @@ from sqlalchemy import select
 from benchmarks.latency import Latency
 from benchmarks.outage_clients import Answer, Clients
 from benchmarks.outage_kinds import POSTGRES, REDIS, Outage
-from store.models import Job, JobState, Prediction
+from store.models import Job, Prediction
+from store.states import JobState
 from tests.chaos.pace import DEFAULT
 from tests.chaos.stack import Stack, running_stack
 from tests.pictures import png, zip_of
