@@ -92,15 +92,23 @@ def send(submit: Submit, celery: Celery) -> Send:
     return send
 
 
-@pytest.mark.parametrize(("kinds", "attempts"), [(QUICK, "2"), (HANGING, "1")], ids=["that dies", "that hangs"])
+@pytest.mark.parametrize(
+    ("kinds", "attempts", "page_seconds"), [(QUICK, "2", "60"), (HANGING, "1", "3")], ids=["that dies", "that hangs"]
+)
 def test_items_that_end_their_process_fail_alone(
-    start_worker: StartWorker, send: Send, armed: Path, database: Database, kinds: tuple[str, ...], attempts: str
+    start_worker: StartWorker,
+    send: Send,
+    armed: Path,
+    database: Database,
+    kinds: tuple[str, ...],
+    attempts: str,
+    page_seconds: str,
 ) -> None:
     """The leases last for minutes, so that nothing is found by their end."""
     for kind in kinds:
         faults.arm(armed, "before_decode", kind, label=f"always-{kind}", item=f"*{kind}.png")
     names = [f"{place:02}-{name}.png" for place, name in enumerate(name for kind in kinds for name in ("good", "fine", kind))]
-    start_worker(PENPRESS_LEASE_SECONDS="300", PENPRESS_PAGE_SECONDS="3", PENPRESS_MAX_ATTEMPTS=attempts)
+    start_worker(PENPRESS_LEASE_SECONDS="300", PENPRESS_PAGE_SECONDS=page_seconds, PENPRESS_MAX_ATTEMPTS=attempts)
     job_id = send({name: png() for name in names})
     wait_until(lambda: read_job(database, job_id).state == JobState.COMPLETED, seconds=120)
     rows = read_rows(database, job_id)
