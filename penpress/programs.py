@@ -11,6 +11,7 @@ from store.settings import Settings
 _CODE = Path(__file__).resolve().parent.parent
 _WORKER_STOP_SECONDS = 20.0
 _STOP_MARGIN_SECONDS = 5.0
+_NONE = str(Settings.model_config["env_parse_none_str"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,10 @@ class Programs:
 
 
 def _environment(settings: Settings, addresses: Addresses) -> dict[str, str]:
-    """Ours, with every setting that was given: a `.env` file lies in our working directory, which is not theirs."""
+    """Ours, with every setting that was given: a `.env` file lies in our working directory, which is not theirs.
+
+    `none` is given, too: without it the default would hold, and what is to be kept for ever would be deleted.
+    """
     given = {name: getattr(settings, name) for name in settings.model_fields_set if name != "tracking_uri"}
     given |= {
         "home": settings.home_dir,
@@ -91,7 +95,7 @@ def _environment(settings: Settings, addresses: Addresses) -> dict[str, str]:
         "database_url": addresses.database_url,
         "redis_url": addresses.redis_url,
     }
-    variables = {f"PENPRESS_{name.upper()}": str(value) for name, value in given.items() if value is not None}
+    variables = {f"PENPRESS_{name.upper()}": _NONE if value is None else str(value) for name, value in given.items()}
     path = os.pathsep.join(filter(None, (str(_CODE), os.environ.get("PYTHONPATH"))))
     return {
         **os.environ,
