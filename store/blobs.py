@@ -125,8 +125,12 @@ class Blobs:
         return sorted(self._key(path) for path in self._fs.glob(self._path("*/*/*")))
 
     def list_day(self, day: str) -> Iterator[tuple[str, datetime]]:
-        """Every file of a folder, whole or half written, with the time when it was last written to."""
-        for entry in self._fs.ls(self._path(day), detail=True):
+        """A folder's files, whole or half written, with the times when they were last written to; none of one that is gone."""
+        try:
+            entries = self._fs.ls(self._path(day), detail=True)
+        except FileNotFoundError:
+            return
+        for entry in entries:
             with suppress(FileNotFoundError):  # it may be renamed or removed meanwhile
                 if entry["type"] == "file":
                     yield self._key(entry["name"]), self._fs.modified(entry["name"]).astimezone(UTC)

@@ -68,6 +68,31 @@ def test_one_sweep_removes_no_more_than_a_rule_may(tools: Tools, monkeypatch: py
     assert [rule(tools) for _ in range(4)] == [2, 2, 1, 0]
 
 
+def test_a_folder_that_somebody_removed_keeps_no_other(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tools, "2026/11/23/a", hours_old=25)
+    monkeypatch.setattr(Blobs, "days", lambda _: ["2026/11/23", "2026/11/24"])
+    rule = OrphanedBlobs()
+    assert [rule(tools), rule(tools)] == [0, 1]
+
+
+def test_a_file_that_cannot_be_removed_keeps_no_other(
+    tools: Tools, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for key in ("2026/11/23/a", f"{DAY}/a", f"{DAY}/b"):
+        write(tools, key, hours_old=25)
+    delete = Blobs.delete
+
+    def refuse_one(blobs: Blobs, key: str) -> None:
+        if key == f"{DAY}/a":
+            raise PermissionError
+        delete(blobs, key)
+
+    monkeypatch.setattr(Blobs, "delete", refuse_one)
+    rule = OrphanedBlobs()
+    assert [rule(tools), rule(tools)] == [1, 1]
+    assert f"{DAY}/a, which no upload names, cannot be removed" in caplog.text
+
+
 def test_a_store_that_does_not_exist_yet_has_none(tools: Tools) -> None:
     assert OrphanedBlobs()(tools) == 0
 

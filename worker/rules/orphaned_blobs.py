@@ -5,7 +5,6 @@ Two installations must not share one blob store: each would take the other's fil
 
 import logging
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from store import uploads
@@ -17,32 +16,44 @@ _log = logging.getLogger(__name__)
 
 
 class OrphanedBlobs:
-    """Remove what has lain there for `orphan_seconds`, one day's folder in each sweep and each folder once an hour."""
+    """Remove what has lain there for `orphan_seconds`, one day's folder in each sweep and each folder once an hour.
+
+    A folder, or a file, that cannot be dealt with waits for the next round, and keeps no other one.
+    """
 
     def __init__(self) -> None:
         self._days: list[str] = []
+        self._orphans: list[str] = []
         self._next_round = 0.0
 
     def __call__(self, tools: Tools) -> int:
         """How many were removed, at most as many as a rule may look at."""
         blobs = Blobs(tools.settings.blobs)
-        if not self._days:
-            if time.monotonic() < self._next_round:
-                return 0
+        if not self._orphans:
+            self._orphans = self._next_orphans(tools, blobs)
+        tried, self._orphans = self._orphans[:LIMIT], self._orphans[LIMIT:]
+        return sum(_remove(blobs, key) for key in tried)
+
+    def _next_orphans(self, tools: Tools, blobs: Blobs) -> list[str]:
+        """Of the next day."""
+        if not self._days and time.monotonic() >= self._next_round:
             self._days = blobs.days()
             self._next_round = time.monotonic() + _ROUND_SECONDS
-        if not self._days:
-            return 0
-        orphans = _orphans(tools, blobs, self._days[-1])
-        for key in orphans[:LIMIT]:
-            blobs.delete(key)
-            _log.warning("the file %s, which no upload names, was removed", key)
-        if len(orphans) <= LIMIT:
-            self._days.pop()
-        return len(orphans[:LIMIT])
+        return _orphans(tools, blobs, self._days.pop()) if self._days else []
 
 
-def _orphans(tools: Tools, blobs: Blobs, day: str) -> Sequence[str]:
+def _remove(blobs: Blobs, key: str) -> bool:
+    """Whether it was possible."""
+    try:
+        blobs.delete(key)
+    except Exception:  # each object store's client has errors of its own
+        _log.exception("the file %s, which no upload names, cannot be removed", key)
+        return False
+    _log.warning("the file %s, which no upload names, was removed", key)
+    return True
+
+
+def _orphans(tools: Tools, blobs: Blobs, day: str) -> list[str]:
     """Rows are committed a moment after their file is whole, so that one without a row for so long will never have one."""
     oldest = datetime.now(UTC) - timedelta(seconds=tools.settings.orphan_seconds)
     old = [key for key, modified in blobs.list_day(day) if modified < oldest]
