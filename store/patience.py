@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 _CONNECT_SECONDS = (2, 5)  # libpq takes no fewer
 _WAIT_INTERVAL_SECONDS = 0.1
 _IDLE_IN_TRANSACTION_SECONDS = 10
+_IDLE_TIMEOUT = "idle_in_transaction_session_timeout"
 
 
 class Patience:
@@ -82,16 +83,24 @@ def be_patient(engine: Engine, patience: Patience) -> None:
             patience.note_silence()
             raise
         connection.patience = patience
+        if _IDLE_TIMEOUT not in options.get("options", ""):
+            _limit_idling(connection)
         return connection
 
 
-def connection_options(seconds: float) -> dict[str, Any]:
-    """For libpq: give up a peer that answers no connecting, or whose machine has gone (without effect on a unix socket).
+def _limit_idling(connection: _PatientConnection) -> None:
+    """Have Postgres give us up: a process that froze in mid-transaction holds locks that others, and the sweep, wait for.
 
-    Postgres in turn gives us up: a process that froze in mid-transaction holds locks that others, and the sweep, wait for.
+    A statement, since a pooler such as PgBouncer refuses options that are given at the start.
     """
+    connection.autocommit = True
+    connection.execute(f"SET {_IDLE_TIMEOUT} = '{_IDLE_IN_TRANSACTION_SECONDS}s'")
+    connection.autocommit = False
+
+
+def connection_options(seconds: float) -> dict[str, Any]:
+    """For libpq: give up a peer that answers no connecting, or whose machine has gone (without effect on a unix socket)."""
     return {
-        "options": f"-c idle_in_transaction_session_timeout={_IDLE_IN_TRANSACTION_SECONDS * 1000}",
         "connect_timeout": min(max(_CONNECT_SECONDS[0], round(seconds)), _CONNECT_SECONDS[1]),
         "keepalives_idle": 30,
         "keepalives_interval": 10,
