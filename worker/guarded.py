@@ -6,8 +6,10 @@ that answers differently the next time is not asked. Host header, SNI and certif
 
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import httpcore
@@ -42,10 +44,7 @@ class GuardedBackend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         """The first address that answers. Raises `AddressRefused` before any connection is made, and httpcore's errors."""
-        try:
-            texts = self._resolve(host, port)
-        except (OSError, UnicodeError) as error:
-            raise httpcore.ConnectError("the host's name could not be resolved") from error
+        texts = _resolve_in_time(self._resolve, host, port, seconds=_remaining(self._deadline))
         addresses = check_addresses(texts, self._allowed)
         for left in range(len(addresses), 0, -1):
             address = addresses[-left]
@@ -62,6 +61,25 @@ class GuardedBackend(httpcore.NetworkBackend):
     def connect_unix_socket(self, *_: Any, **__: Any) -> httpcore.NetworkStream:
         """Raises `AddressRefused`."""
         raise AddressRefused(AddressRefused.__doc__)
+
+
+def _resolve_in_time(resolve: Resolve, host: str, port: int, *, seconds: float) -> Sequence[str]:
+    """The system's resolver knows no deadline: a thread asks it, which nobody waits for longer. Raises httpcore's errors."""
+    answer: Future[Sequence[str]] = Future()
+
+    def ask() -> None:
+        try:
+            answer.set_result(resolve(host, port))
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=ask, name="resolve", daemon=True).start()
+    try:
+        return answer.result(seconds)
+    except TimeoutError as error:
+        raise httpcore.ConnectTimeout("the host's name was not resolved in time") from error
+    except (OSError, UnicodeError) as error:
+        raise httpcore.ConnectError("the host's name could not be resolved") from error
 
 
 def _refuse_other_peer(stream: httpcore.NetworkStream, address: Address) -> None:

@@ -105,6 +105,20 @@ def test_the_receivers_answer_is_the_outcome(answer: Answer, status: int, error:
     assert outcome.is_success == (error is None)
 
 
+def test_a_name_server_that_does_not_answer_takes_no_longer_than_the_attempt_may() -> None:
+    released = threading.Event()
+
+    def resolve(_host: str, _port: int) -> Sequence[str]:
+        released.wait(5)
+        return ["127.0.0.1"]
+
+    started = time.monotonic()
+    outcome = sender(resolve=resolve, timeout_seconds=0.2).send("http://slow.example/", message())
+    released.set()
+    assert time.monotonic() - started < 2
+    assert outcome.error == "There was no answer within 0.2 s."
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_a_failure_and_not_followed(status: int) -> None:
     with receiving() as elsewhere, receiving(answering(status, Location=elsewhere.url())) as receiver:
