@@ -7,7 +7,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import Any
 
 from celery import Celery
@@ -22,6 +22,7 @@ CLASSIFY_CHUNK = "classify_chunk"
 PLAN_QUEUE = "plan"
 CLASSIFY_QUEUE = "classify"
 
+_Send = Callable[[Iterable[uuid.UUID]], None]
 _ROUTES = {PLAN_JOB: {"queue": PLAN_QUEUE}, CLASSIFY_CHUNK: {"queue": CLASSIFY_QUEUE}}
 _log = logging.getLogger(__name__)
 
@@ -107,14 +108,20 @@ class Queue:
 
 
 class LateSender:
-    """Sends hints from a thread of its own, after the answer: a Redis that hangs must not hold up a request."""
+    """Sends hints from a thread of its own, after the answer: a Redis that hangs must not hold up a request.
+
+    Nor the process's end, so the thread is a daemon, which those of an executor are not.
+    """
 
     _MAX_WAITING = 1000
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hints")
+        self._waiting: SimpleQueue[tuple[_Send, list[uuid.UUID]] | None] = SimpleQueue()
         self._places = threading.Semaphore(self._MAX_WAITING)
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._is_closed = False
 
     def plan_job(self, job_id: uuid.UUID) -> None:
         """Hand the hint over and return at once. Past a thousand waiting hints it is dropped: the sweep finds the row."""
@@ -124,21 +131,35 @@ class LateSender:
         """As `plan_job`."""
         self._hand_over(self._queue.classify_chunks, list(chunk_ids))
 
-    def _hand_over(self, send: Callable[[Iterable[uuid.UUID]], None], ids: list[uuid.UUID]) -> None:
-        if ids and self._places.acquire(blocking=False):
-            self._executor.submit(self._run, send, ids)
-
     def close(self) -> None:
         """Send what waits no more."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._is_closed = True
+        self._waiting.put(None)
 
-    def _run(self, send: Callable[[Iterable[uuid.UUID]], None], ids: list[uuid.UUID]) -> None:
+    def _hand_over(self, send: _Send, ids: list[uuid.UUID]) -> None:
+        if ids and self._places.acquire(blocking=False):
+            self._waiting.put((send, ids))
+            self._start()
+
+    def _start(self) -> None:
+        """At the first hint, since threads do not survive a fork."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="hints", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while (hint := self._waiting.get()) is not None and not self._is_closed:
+            self._try(*hint)
+            self._places.release()
+
+    def _try(self, send: _Send, ids: list[uuid.UUID]) -> None:
         try:
             send(ids)
         except (OperationalError, RedisError, OSError) as error:
             _log.warning("hint not sent, the sweep will: %s", error)
-        finally:
-            self._places.release()
+        except Exception:
+            _log.exception("hint not sent, the sweep will")
 
 
 def task_names() -> dict[str, Any]:

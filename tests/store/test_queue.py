@@ -1,10 +1,13 @@
 import contextlib
 import logging
 import socket
+import subprocess
+import sys
 import threading
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from celery import Celery
@@ -15,6 +18,15 @@ from store.database import Database, DatabaseNotConfigured
 from store.queue import CLASSIFY_CHUNK, PLAN_JOB, LateSender, Queue, QueueNotConfigured, make_celery, task_names
 from store.settings import Settings
 from worker import tasks
+
+ROOT = Path(__file__).parents[2]
+
+
+def finish(sender: LateSender) -> None:
+    """Wait until it has sent what waits."""
+    assert sender._thread
+    sender._waiting.put(None)
+    sender._thread.join()
 
 
 @pytest.fixture
@@ -85,7 +97,7 @@ def test_services_that_are_not_configured_say_so() -> None:
 def test_a_hint_is_sent_behind_the_answer(celery: Celery) -> None:
     sender = LateSender(Queue(celery))
     sender.plan_job(uuid.uuid4())
-    sender._executor.shutdown(wait=True)
+    finish(sender)
     with celery.connection_for_read() as connection:
         assert connection.default_channel.client.llen(queue.PLAN_QUEUE) == 1
 
@@ -123,7 +135,7 @@ def test_past_a_thousand_waiting_hints_they_are_dropped_and_later_ones_sent_agai
     while len(stuck.sent) < LateSender._MAX_WAITING:
         time.sleep(0.001)
     sender.plan_job(uuid.uuid4())
-    sender._executor.shutdown(wait=True)
+    finish(sender)
     assert len(stuck.sent) == LateSender._MAX_WAITING + 1
 
 
@@ -133,5 +145,15 @@ def test_a_hint_that_cannot_be_sent_is_logged_and_forgotten(caplog: pytest.LogCa
     sender = LateSender(broken)  # type: ignore[arg-type]  # stands in for a Queue
     with caplog.at_level(logging.WARNING):
         sender.plan_job(uuid.uuid4())
-        sender._executor.shutdown(wait=True)
+        finish(sender)
     assert "the sweep will" in caplog.text
+
+
+def test_a_process_ends_at_once_while_a_hint_hangs(hanging_redis: str) -> None:
+    program = (
+        "import uuid; from store.queue import LateSender, Queue; from store.settings import Settings; "
+        f"sender = LateSender(Queue.from_settings(Settings(redis_url={hanging_redis!r}))); "
+        "sender.plan_job(uuid.uuid4()); sender.close(); import time; print(time.time(), flush=True)"
+    )
+    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True, timeout=60)
+    assert time.time() - float(child.stdout) < 3  # a publish waits for five
