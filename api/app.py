@@ -19,7 +19,7 @@ from api.identity import authorise
 from api.locality import OnlyThisMachineWithoutKeys
 from api.metrics import CountRequests
 from api.pace import PaceBodies
-from api.redaction import redact_logs
+from store.redaction import redact_logs
 from store.settings import Settings
 
 _WEB = Path(__file__).parent / "web"

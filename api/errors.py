@@ -18,7 +18,6 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match, Mount
 
 from api.headers import secure
-from api.redaction import redact
 from api.refusals import DiskFull, IdempotencyKeyInUse, InvalidRequest, Limit, RequestRefused, UploadAborted
 from inference.cam import PackedCamError
 from inference.classifier import ClassifierError
@@ -27,6 +26,7 @@ from registry.errors import RegistryError, RegistryUnavailable
 from store.archives import ArchiveError
 from store.blobs import BlobMissing, BlobsFull, BlobsUnavailable
 from store.idempotency import KeyLost
+from store.redaction import redact
 from store.retries import JobNotFinished, NothingFailed
 from store.webhook_errors import AddressRefused, BadWebhookUrl, EndpointDisabled, HttpsRequired, NoWebhookSecret
 

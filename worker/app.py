@@ -7,6 +7,8 @@ import time
 from typing import Any
 
 from celery.signals import (
+    after_setup_logger,
+    after_setup_task_logger,
     celeryd_init,
     worker_process_init,
     worker_process_shutdown,
@@ -17,6 +19,7 @@ from celery.signals import (
 from celery.worker import state
 
 from store.queue import make_celery
+from store.redaction import redact_logs
 from store.settings import Settings
 from worker import preflight, tasks
 from worker.marks import ask_to_stop
@@ -32,6 +35,12 @@ _BURY_SECONDS = 0.25
 _burials: Any = None
 _watch: Watch | None = None
 _log = logging.getLogger(__name__)
+
+
+@after_setup_logger.connect  # type: ignore[untyped-decorator]  # Celery ships no types
+@after_setup_task_logger.connect  # type: ignore[untyped-decorator]  # Celery ships no types
+def _redact_logs(**_: Any) -> None:
+    redact_logs()
 
 
 @celeryd_init.connect  # type: ignore[untyped-decorator]  # Celery ships no types

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from store import deliveries, faults
 from store.database import Database
 from store.deliveries import Delivery, Outcome
+from store.redaction import redact_logs
 from store.settings import Settings
 from store.webhook_errors import NoWebhookSecret
 from worker.send import Message, Sender
@@ -120,6 +121,7 @@ class Deliverer:
 def main() -> None:
     """Deliver until SIGTERM or Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    redact_logs()
     settings = Settings()
     deliverer = Deliverer(settings, Database.from_settings(settings), Sender.from_settings(settings))
     stopped = threading.Event()

@@ -18,6 +18,7 @@ from store import sweep
 from store.database import Database
 from store.locks import try_sweep_lock
 from store.queue import Queue
+from store.redaction import redact_logs
 from store.settings import Settings
 from worker.rules import make_rules
 from worker.rules.rule import Rule, Tools
@@ -58,6 +59,7 @@ class Sweep:
 def main() -> None:
     """Sweep until SIGTERM or Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    redact_logs()
     settings = Settings()
     sweeper = Sweep(settings, Database.from_settings(settings, pool_size=2), Queue.from_settings(settings))
     stopped = threading.Event()

@@ -10,8 +10,8 @@ import pytest
 import uvicorn
 
 from api.app import create_app
-from api.redaction import RedactingFormatter, redact
 from store.database import Database
+from store.redaction import RedactingFormatter, redact
 from store.settings import Settings
 from tests.api.keyed import make_secret
 from tests.pictures import png

@@ -4,7 +4,6 @@ import logging
 import re
 
 _SECRET = re.compile(r"(pp|whsec)(?:_|%5f)[a-z0-9_+/=%-]{16,}", re.IGNORECASE)
-_LOGGERS = ("", "uvicorn", "uvicorn.access", "uvicorn.error")
 
 
 def redact(text: str) -> str:
@@ -25,8 +24,10 @@ class RedactingFormatter(logging.Formatter):
 
 
 def redact_logs() -> None:
-    """Have what handlers there are redact. A key that a client puts into an address would else stand in an access log."""
-    for name in _LOGGERS:
+    """Have what handlers there are redact. A key that a client puts into an address would else stand in an access log, and a
+    webhook's secret in a traceback.
+    """
+    for name in ("", *logging.root.manager.loggerDict):
         for handler in logging.getLogger(name).handlers:
             if not isinstance(handler.formatter, RedactingFormatter):
                 handler.setFormatter(RedactingFormatter(handler.formatter))
