@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, ExceptionContext, event
 from sqlalchemy.exc import OperationalError
 
 _CONNECT_SECONDS = (2, 5)  # libpq takes no fewer
@@ -73,7 +73,7 @@ class _PatientConnection(psycopg.Connection[Any]):
 
 
 def be_patient(engine: Engine, patience: Patience) -> None:
-    """Have `engine` make connections whose waiting `patience` limits."""
+    """Have `engine` make connections whose waiting `patience` limits, and say alike of all that were lost that they were."""
 
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
@@ -86,6 +86,12 @@ def be_patient(engine: Engine, patience: Patience) -> None:
         if _IDLE_TIMEOUT not in options.get("options", ""):
             _limit_idling(connection)
         return connection
+
+    @event.listens_for(engine, "handle_error")
+    def tell_alike(context: ExceptionContext) -> None:
+        # That Postgres gave up who idled in a transaction is an `InternalError`, as is what was asked in a wrong way.
+        if isinstance(context.original_exception, psycopg.errors.IdleInTransactionSessionTimeout):
+            raise OperationalError(context.statement, None, context.original_exception, hide_parameters=True)
 
 
 def _limit_idling(connection: _PatientConnection) -> None:
