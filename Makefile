@@ -51,9 +51,16 @@ bench: $(VENV)/.dev ## Measure the batch path and /predict/ against a plain loop
 	$(BIN)/python -m benchmarks.throughput --data $(DATA)
 
 .PHONY: chaos
-chaos: $(VENV)/.dev ## Strike the service 300 times while it works on 50,000 items: nothing may be lost, doubled or wrong
-	$(BIN)/python -m tests.chaos --results tests/chaos/results $(CHAOS_OPTIONS)
-	$(BIN)/python -m tests.chaos.report
+chaos: $(VENV)/.dev | build ## Strike the service 300 times while it works on 50,000 items: nothing may be lost, doubled or wrong
+	@status=0; to="--results tests/chaos/results"; \
+	$(BIN)/python -m tests.chaos --killers $$to || status=1; \
+	$(BIN)/python -m tests.chaos --default-leases $$to > build/chaos-default-leases.log & beside=$$!; \
+	$(BIN)/python -m tests.chaos $$to $(CHAOS_OPTIONS) || status=1; \
+	wait $$beside || status=1; cat build/chaos-default-leases.log; \
+	$(BIN)/python -m tests.chaos.report && exit $$status
+
+build:
+	@mkdir -p $@
 
 .PHONY: schemathesis
 schemathesis: $(VENV)/.dev ## Look for answers that the OpenAPI document does not allow (EXAMPLES=number for each endpoint)

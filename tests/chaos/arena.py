@@ -5,18 +5,25 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select, union_all
 from sqlalchemy.exc import SQLAlchemyError
 
-from store.models import Chunk, Job
-from store.states import ChunkState, JobState
+from store.models import Chunk, Job, WebhookEvent
+from store.states import ChunkState, EventState, JobState
 from tests.chaos.load import Load
 from tests.chaos.log import Log
 from tests.chaos.pace import Pace
 from tests.chaos.pictures import Album
 from tests.chaos.receiver import Receiver
 from tests.chaos.stack import Stack
+
+_WORK = (
+    select(Chunk.lease_token).where(Chunk.state == ChunkState.LEASED),
+    select(Job.lease_token).where(Job.state == JobState.PLANNING),
+)
+_DELIVERIES = select(WebhookEvent.lease_token).where(WebhookEvent.state == EventState.PENDING)
 
 
 def _nothing() -> None:
@@ -50,17 +57,18 @@ class Arena:
         return self.stack.pace
 
     def held(self) -> frozenset[uuid.UUID]:
-        """The tokens of all chunks and plans that are in a worker's hands; empty while Postgres does not say."""
-        leased = select(Chunk.lease_token).where(Chunk.state == ChunkState.LEASED)
-        planned = select(Job.lease_token).where(Job.state == JobState.PLANNING)
-        try:
-            with self.stack.database.transaction() as session:
-                return frozenset(token for token in session.scalars(leased.union_all(planned)) if token)
-        except SQLAlchemyError:
-            return frozenset()
+        """The tokens of all chunks, plans and webhooks that are in somebody's hands; empty while Postgres does not say."""
+        return self._tokens(*_WORK, _DELIVERIES)
 
     def wait_for_work(self, seconds: float = 3.0) -> None:
         """Return when some worker is at work, or after that time."""
         deadline = time.monotonic() + seconds
-        while not self.held() and time.monotonic() < deadline:
+        while not self._tokens(*_WORK) and time.monotonic() < deadline:
             time.sleep(0.01)
+
+    def _tokens(self, *queries: Select[Any]) -> frozenset[uuid.UUID]:
+        try:
+            with self.stack.database.transaction() as session:
+                return frozenset(token for token in session.scalars(union_all(*queries)) if token)
+        except SQLAlchemyError:
+            return frozenset()

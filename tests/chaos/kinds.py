@@ -13,15 +13,20 @@ SERVICE_PROMISE_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of fault. `is_takeover` ones have to be recovered from within a lease and a sweep, the others within 30 s."""
+    """A kind of fault. What a worker had is taken over within a lease and a sweep, what a deliverer had within the like for
+    webhooks; from all else the product recovers within 30 s.
+    """
 
     name: str
     words: str
     strike: Callable[[Arena], Struck | None]
     is_takeover: bool = False
+    is_redelivery: bool = False
 
     def promise(self, pace: Pace) -> float:
         """Seconds."""
+        if self.is_redelivery:
+            return pace.redelivery
         return pace.takeover if self.is_takeover else SERVICE_PROMISE_SECONDS
 
 
@@ -68,9 +73,10 @@ _DELIVER = (
         "after_2xx_before_mark",
         "the deliverer dies, its webhook received and not marked",
         points.die_at("after_2xx_before_mark"),
+        is_redelivery=True,
     ),
-    Kind("deliver_killed", "SIGKILL to the deliverer of webhooks", signals.kill("deliver")),
-    Kind("deliver_frozen", "SIGSTOP to the deliverer of webhooks", signals.freeze("deliver")),
+    Kind("deliver_killed", "SIGKILL to the deliverer of webhooks", signals.kill("deliver"), is_redelivery=True),
+    Kind("deliver_frozen", "SIGSTOP to the deliverer of webhooks", signals.freeze("deliver"), is_redelivery=True),
 )
 _REDIS = (
     Kind("redis_killed", "SIGKILL to Redis, which comes back empty", signals.kill("redis")),

@@ -65,8 +65,13 @@ class Load:
     def start(self) -> None:
         """Begin to submit, and to ask."""
         self._started = time.monotonic()
-        for thread in (*self._submitters, self._poller):
+        self.start_asking()
+        for thread in self._submitters:
             thread.start()
+
+    def start_asking(self) -> None:
+        """Ask how those jobs do that others submit here."""
+        self._poller.start()
 
     def stop(self) -> None:
         """Begin no more jobs; those begun are submitted until they are accepted."""
@@ -75,7 +80,7 @@ class Load:
             thread.join()
 
     def wait(self, seconds: float) -> bool:
-        """Whether every accepted job was seen to end within that time. After `stop`."""
+        """Whether every accepted job was seen to end within that time. When no more are submitted."""
         deadline = time.monotonic() + seconds
         while self._open.jobs and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)

@@ -1,7 +1,8 @@
 """When the product has recovered: one measure for every kind of fault.
 
 Recovery has come when a job of one item, submitted after the fault, has been accepted and has completed, its webhook has been
-received, and every chunk and plan that was in a worker's hands at the fault has been finished or taken over by another.
+received, and every chunk, plan and webhook that was in somebody's hands at the fault has been finished or taken over by
+another.
 """
 
 import threading

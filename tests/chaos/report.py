@@ -5,6 +5,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from tests.chaos.killers import KILLERS
 from tests.chaos.kinds import KINDS
 
 RESULTS = Path(__file__).parent / "results"
@@ -13,6 +14,7 @@ BEGIN, END = "<!-- measured: python -m tests.chaos.report -->", "<!-- end of wha
 
 _COLUMNS = {
     "as-it-is": "as it is",
+    "default-leases": "as it is, default leases",
     "no-sweep": "sweep off",
     "no-job-lock": "job lock removed",
     "no-token": "fencing token ignored",
@@ -36,33 +38,44 @@ def rendered(results: Path = RESULTS) -> str:
     files = {name: results / f"{name}.json" for name in _COLUMNS}
     found = {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
     parts = [_verdicts(found)]
-    for run in found["as-it-is"]["runs"]:
-        parts.append(_recoveries(run, found["as-it-is"]["seed"]))
-    parts.append(_answers(found["as-it-is"]["runs"][0]["answers"]))
+    parts += [_recoveries(found[name]) for name in ("as-it-is", "default-leases") if name in found]
+    parts.append(_answers(found["as-it-is"]["answers"]))
+    if (file := results / "killers.json").exists():
+        parts.append(_killers(json.loads(file.read_text())))
     return "\n\n".join(parts)
 
 
 def _verdicts(found: dict[str, Any]) -> str:
     lines = ["| | " + " | ".join(_COLUMNS[name] for name in found) + " |", "|---|" + "---:|" * len(found)]
     for name, words in _COUNTED.items():
-        sums = [sum(run["verdict"][name] for run in each["runs"]) for each in found.values()]
-        lines.append(f"| {words} | " + " | ".join(f"{number:,}" for number in sums) + " |")
-    faults = [sum(len(run["faults"]) for run in each["runs"]) for each in found.values()]
-    late = [sum(len(run["late"]) for run in each["runs"]) for each in found.values()]
-    lines.append("| faults | " + " | ".join(f"{number:,}" for number in faults) + " |")
-    lines.append("| recoveries later than promised, or never | " + " | ".join(f"{number:,}" for number in late) + " |")
-    lines.append("| verdict | " + " | ".join("held" if each["is_good"] else "**failed**" for each in found.values()) + " |")
+        lines.append(f"| {words} | " + " | ".join(f"{run['verdict'][name]:,}" for run in found.values()) + " |")
+    for name, words in (("faults", "faults"), ("late", "recoveries later than promised, or never")):
+        lines.append(f"| {words} | " + " | ".join(f"{len(run[name]):,}" for run in found.values()) + " |")
+    lines.append("| verdict | " + " | ".join(map(_verdict, found.values())) + " |")
     return "\n".join(lines)
 
 
-def _recoveries(run: dict[str, Any], seed: int) -> str:
+def _verdict(run: dict[str, Any]) -> str:
+    if not run["verdict"]["is_good"]:
+        return "**failed**"
+    late = ", but late" if run["late"] else ""
+    short = "" if _is_complete(run) else ", but fewer faults or items than were asked for"
+    return f"held{late}{short}"
+
+
+def _is_complete(run: dict[str, Any]) -> bool:
+    return run["verdict"]["items"] >= run["wanted"]["items"] and len(run["faults"]) >= run["wanted"]["faults"]
+
+
+def _recoveries(run: dict[str, Any]) -> str:
     pace = run["pace"]
     kinds: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for fault in run["faults"]:
         kinds[fault["kind"]].append(fault)
     head = (
         f"Lease {pace['lease']:g} s, sweep every {pace['sweep']:g} s, freezes of {pace['freeze']:g} s: {len(run['faults'])} "
-        f"faults of {len(kinds)} kinds on {run['verdict']['items']:,} items in {run['seconds'] / 60:.0f} min, seed {seed}.\n"
+        f"faults ({run['wanted']['faults']} were asked for) of {len(kinds)} kinds on {run['verdict']['items']:,} items "
+        f"({run['wanted']['items']:,}) in {run['seconds'] / 60:.0f} min, seed {run['seed']}.\n"
     )
     lines = [head, "| fault | what happens | times | p50 | p95 | max | promise |", "|---|---|---:|---:|---:|---:|---:|"]
     for name in (name for name in KINDS if name in kinds):
@@ -87,6 +100,18 @@ def _answers(answers: dict[str, Any]) -> str:
     lines.append(
         f"\nOf other answers to submissions there were: {refused or 'none'}. All were sent again until they were accepted."
     )
+    return "\n".join(lines)
+
+
+def _killers(found: dict[str, Any]) -> str:
+    verdict, killers = found["verdict"], found["killers"]
+    head = (
+        f"One job of {verdict['items']:,} items with {len(killers)} that kill whoever decodes them, default leases, in "
+        f"{found['seconds']} s, seed {found['seed']}: {found['failed_innocents']} innocent items failed, "
+        f"{verdict['lost']} were lost, {verdict['doubled']} doubled, {verdict['wrong']} had another answer than was expected.\n"
+    )
+    lines = [head, "| an item that | what its result says |", "|---|---|"]
+    lines += [f"| {KILLERS[killer['kind']]} | {killer['told']} |" for killer in killers]
     return "\n".join(lines)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from store import faults
 from tests.chaos.arena import Arena
 from tests.chaos.kinds import KINDS, Kind
 from tests.chaos.load import Load
@@ -26,17 +27,20 @@ from tests.chaos.stack import running_stack
 from tests.chaos.verdict import Verdict, judge
 
 _QUIET_SECONDS = 5.0
+_LOADED_SHARE = 0.8  # of the time; the rest makes up for what faults hold up
 _ITEMS_AT_ONCE = 300
 _SMALL_JOB_ITEMS = 10
 _SMALL_JOB_PAUSE_SECONDS = 0.7
 _ACCEPTED_SECONDS = 60.0
 _DISK_BYTES = 256 * 2**20
+_SLOWNESS = ("always-1", "always-2", "always-3")
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """What to run. Faults strike until there were `faults` of them, or `minutes` are over; items are submitted until both the
-    faults are over and there were `items` of them.
+    faults are over and there were `items` of them, but no more than a minute longer. Items whose name matches `slow_items` take
+    some seconds each.
     """
 
     items: int
@@ -48,6 +52,7 @@ class Options:
     sabotage: str | None = None
     smallest_job: int = 1
     largest_job: int = 500
+    slow_items: str | None = None
     drain_seconds: float = 180.0
     keep_logs: Path | None = None
 
@@ -77,6 +82,16 @@ class Outcome:
         """Faults whose recovery did not keep its promise."""
         return [fault for fault in self.faults if fault.recovered is None or fault.recovered > fault.promise]
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether there were as many items and faults as were asked for."""
+        return self.verdict.items >= self.options.items and len(self.faults) >= self.options.faults
+
+    @property
+    def is_good(self) -> bool:
+        """Nothing lost, doubled or wrong, every promise kept, and all that was asked for was done."""
+        return self.verdict.is_good and not self.late and self.is_complete
+
 
 def run(options: Options) -> Outcome:
     """Do it. Says on stdout what strikes."""
@@ -91,12 +106,14 @@ def run(options: Options) -> Outcome:
         stack = context.enter_context(running_stack(home, options.pace, sabotage=options.sabotage, settings=given))
         if options.keep_logs:
             context.callback(_keep_logs, home, options.keep_logs)
+        for label in _SLOWNESS if options.slow_items else ():
+            faults.arm(stack.faults, "before_decode", "slow", label=label, item=options.slow_items or "")
         album = Album.of(stack.bundle, stack.settings)
         load = Load(
             *(stack.addresses.url, album, log),
             webhook_url=receiver.url,
             seed=options.seed,
-            items_per_second=options.items / max(1.0, options.minutes * 60 * 0.9),
+            items_per_second=options.items / max(1.0, options.minutes * 60 * _LOADED_SHARE),
             items_at_once=_ITEMS_AT_ONCE,
             smallest_job=options.smallest_job,
             largest_job=options.largest_job,
@@ -134,7 +151,7 @@ def _strike_all(arena: Arena, options: Options, outcome: Outcome, began: float) 
     time.sleep(min(_QUIET_SECONDS, options.minutes * 6))
     deadline = began + options.minutes * 60
     for number, kind in enumerate(_schedule(arena, options)):
-        if time.monotonic() > deadline:
+        if len(outcome.faults) >= options.faults or time.monotonic() > deadline:
             return
         fault = _strike(arena, kind, f"{options.seed}-after-{number}", began)
         if fault is None:
@@ -181,13 +198,11 @@ def _small_jobs(arena: Arena, key: str) -> Iterator[threading.Event]:
 
 
 def _schedule(arena: Arena, options: Options) -> Iterator[Kind]:
-    """Every kind equally often, in an order that the seed decides."""
+    """Every kind equally often, in an order that the seed decides; without end."""
     kinds = [KINDS[name] for name in options.kinds if name != "disk_full" or arena.blobs_can_fill]
-    left = options.faults
-    while left > 0:
+    while True:
         arena.random_numbers.shuffle(kinds)
-        yield from kinds[:left]
-        left -= len(kinds)
+        yield from kinds
 
 
 def _answers(log: Log) -> dict[str, Any]:

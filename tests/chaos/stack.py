@@ -88,7 +88,6 @@ class Stack:
             "model_poll_seconds": 2,
             "webhook_networks": "127.0.0.0/8",
             "webhook_http_allowed": True,
-            "webhook_timeout_seconds": 3,
             "min_free_bytes": 0,  # a disk that fills up while an upload is written is the harder case
         }
         self.settings = Settings.model_validate(values | self.pace.settings | self._given)
