@@ -30,7 +30,7 @@ _MAX_CHARACTERS = 255
 _ALLOWED = f"1 to {_MAX_CHARACTERS} printable ASCII characters, such as a UUID"
 _RENEWALS = 3
 _AGAIN_SECONDS = 1.0
-_releasing: set[asyncio.Task[None]] = set()
+_releasing: dict[Hold, asyncio.Task[None]] = {}
 _log = logging.getLogger(__name__)
 
 
@@ -109,7 +109,10 @@ async def attempted(
 
 def _begin(services: Services, hold: Hold) -> Hold | FirstAnswer:
     settings = services.settings
+    left = [other for other in list(_releasing) if (other.client, other.key) == (hold.client, hold.key)]
     with services.database.transaction() as session:
+        for other in left:
+            idempotency.release(session, other)
         found = idempotency.begin(
             session, hold, lease_seconds=settings.lease_seconds, keep_seconds=settings.idempotency_seconds
         )
@@ -159,8 +162,8 @@ def _release(services: Services, hold: Hold) -> bool:
 def _release_later(services: Services, hold: Hold) -> None:
     """Whoever was refused because Postgres was away comes again under the same key, and must not be told that it is in use."""
     task = asyncio.create_task(_keep_releasing(services, hold))
-    _releasing.add(task)  # the event loop alone would let it be collected
-    task.add_done_callback(_releasing.discard)
+    _releasing[hold] = task
+    task.add_done_callback(lambda _: _releasing.pop(hold, None))
 
 
 async def _keep_releasing(services: Services, hold: Hold) -> None:
