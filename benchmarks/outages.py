@@ -11,9 +11,10 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from benchmarks.latency import Latency
 from benchmarks.outage_clients import Answer, Clients
@@ -31,7 +32,10 @@ _SETTLE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one outage did. Seconds count from the return of the service; None where it did not happen in three minutes."""
+    """What one outage did. Seconds count from the return of the service; None where it did not happen in three minutes.
+    `longest_pause` is the longest time after it in which none of the jobs was done although some were left: the last one is
+    done when all that had piled up is.
+    """
 
     name: str
     normal: Latency
@@ -39,6 +43,7 @@ class Found:
     accepted: int
     first_done: float | None
     last_done: float | None
+    longest_pause: float
     statuses: Counter[str]
     longest_seconds: float
     forbidden: int
@@ -58,7 +63,7 @@ class Found:
             f"  answers to what was asked during the outage: {statuses}; the longest took {self.longest_seconds:.1f} s; "
             f"forbidden {self.forbidden}\n"
             f"  of {self.accepted} jobs asked for during the outage the first was done {_seconds(self.first_done)}, "
-            f"the last {_seconds(self.last_done)} after its end\n"
+            f"the last {_seconds(self.last_done)} after its end, with no pause of more than {self.longest_pause:.1f} s\n"
             f"  lost {self.lost}, doubled {self.doubled}"
         )
 
@@ -103,7 +108,7 @@ def _measure(stack: Stack, name: str, outage: Outage, seconds: float, normal_sec
     during = [answer for answer in clients.answers if out_since <= answer.at < returned]
     keys = {answer.key for answer in during}
     waiting = {job_id for job_id, answer in clients.accepted().items() if answer.key in keys}
-    first_done, last_done = _wait_until_done(stack, waiting, returned)
+    done_after = _seconds_until_done(stack, waiting, returned)
     lost, doubled = _audit(stack, clients)
     accepted = [answer for answer in during if answer.job_id]
     return Found(
@@ -111,8 +116,9 @@ def _measure(stack: Stack, name: str, outage: Outage, seconds: float, normal_sec
         normal=Latency.of(_accepting(normal)),
         during=Latency.of(_accepting(during)) if len(accepted) > 1 else None,
         accepted=len(waiting),
-        first_done=first_done,
-        last_done=last_done,
+        first_done=min(done_after, default=0.0) if done_after is not None else None,
+        last_done=max(done_after, default=0.0) if done_after is not None else None,
+        longest_pause=max((later - sooner for sooner, later in pairwise([0.0, *sorted(done_after or [])])), default=0.0),
         statuses=Counter(f"{answer.request} {answer.status or 'no answer'}" for answer in during),
         longest_seconds=max(answer.seconds for answer in during),
         forbidden=sum(not answer.is_allowed for answer in during),
@@ -125,29 +131,23 @@ def _accepting(answers: Iterable[Answer]) -> list[float]:
     return [answer.seconds for answer in answers if answer.job_id]
 
 
-def _wait_until_done(stack: Stack, waiting: set[str], returned: float) -> tuple[float | None, float | None]:
-    """(first, last) of those that were not done when the service returned."""
-    left = waiting - _done(stack, waiting)
-    first = None if left else 0.0
-    while left and time.monotonic() - returned < _LONGEST_RECOVERY_SECONDS:
-        now_done = _done(stack, left)
-        if now_done and first is None:
-            first = time.monotonic() - returned
-        left -= now_done
+def _seconds_until_done(stack: Stack, waiting: set[str], returned: float) -> list[float] | None:
+    """From `returned`, of those that were not done then; None if it took too long to be waited for."""
+    while time.monotonic() - returned < _LONGEST_RECOVERY_SECONDS:
+        with stack.database.transaction() as session:
+            age = func.extract("epoch", func.clock_timestamp() - Job.finished_at)
+            ages = session.scalars(select(age).where(Job.id.in_(list(waiting)), Job.state == JobState.COMPLETED)).all()
+        now = time.monotonic() - returned
+        if len(ages) == len(waiting):
+            return [now - float(age) for age in ages if now > float(age)]
         time.sleep(_POLL_SECONDS)
-    return first, None if left else time.monotonic() - returned
-
-
-def _done(stack: Stack, job_ids: Iterable[str]) -> set[str]:
-    with stack.database.transaction() as session:
-        found = session.scalars(select(Job.id).where(Job.id.in_(list(job_ids)), Job.state == JobState.COMPLETED))
-        return {str(job_id) for job_id in found}
+    return None
 
 
 def _audit(stack: Stack, clients: Clients) -> tuple[int, int]:
     """(lost, doubled): every key must have one job, and every accepted job one result."""
     accepted = {job_id: answer.key for job_id, answer in clients.accepted().items()}
-    _wait_until_done(stack, set(accepted), time.monotonic())
+    _seconds_until_done(stack, set(accepted), time.monotonic())
     keys: Sequence[str] = list(accepted.values())
     with stack.database.transaction() as session:
         jobs = Counter(session.scalars(select(Job.name).where(Job.name.in_(keys))))
