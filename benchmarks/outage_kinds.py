@@ -104,9 +104,11 @@ def _again_and_again(act: Callable[[], None], seconds: float) -> Iterator[None]:
 
     thread = threading.Thread(target=repeat, name="outage", daemon=True)
     thread.start()
-    yield
-    ended.set()
-    thread.join()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def _wait_for(stack: Stack, service: str) -> None:
