@@ -79,6 +79,12 @@ def test_every_guide_page_is_in_the_readmes_table() -> None:
     assert [path.name for path in (ROOT / "docs").glob("*.md") if f"(docs/{path.name})" not in table] == []
 
 
+def test_decisions_are_numbered_without_gaps_as_their_titles_say() -> None:
+    decisions = sorted((ROOT / "docs/decisions").glob("*.md"))
+    assert [int(path.name[:4]) for path in decisions] == list(range(1, len(decisions) + 1))
+    assert [path.name for path in decisions if not path.read_text().startswith(f"# {int(path.name[:4])}. ")] == []
+
+
 @pytest.mark.parametrize("path", MARKDOWN, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_relative_link_leads_somewhere(path: Path) -> None:
     links = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", path.read_text())

@@ -180,10 +180,6 @@ class Stack:
         with self._lock:
             self._charges[name].held_down = held
 
-    def log_of(self, name: str) -> Path:
-        """Where its output goes."""
-        return self._charges[name].program.log
-
     def stop(self) -> None:
         """End everything."""
         self._ended.set()
