@@ -22,6 +22,13 @@ def claim_room(session: Session, services: Services, caller: Caller, *, more_byt
     _check(session, services, caller, more_bytes)
 
 
+def check_quota(services: Services, caller: Caller, *, more_bytes: int) -> None:
+    """For what belongs to no job and comes often; see `api.usage`. Raises `QuotaExceeded`."""
+    room = _chosen(caller.limits.max_stored_bytes, services.settings.max_stored_bytes)
+    if (size := services.usage.exceeding(caller.owner_id, more_bytes, most=room)) is not None:
+        raise quota_exceeded(room, size)
+
+
 def _check(session: Session, services: Services, caller: Caller, more_bytes: int) -> None:
     settings, own = services.settings, caller.limits
     waiting = quotas.backlog(session)

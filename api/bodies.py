@@ -1,9 +1,10 @@
 """Request bodies, counted while they arrive: one that is too large is refused at the first excess byte, announced or not."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -13,6 +14,10 @@ from store.blobs import is_disk_full
 FORM_TYPE = "multipart/form-data"
 # A form wraps its files in boundaries and headers; a limit on one file leaves room for them.
 FORM_OVERHEAD_BYTES = 64 * 1024
+# What is no file is kept in memory, and nothing here reads it.
+_MAX_FIELDS = 16
+_MAX_FIELD_BYTES = 64 * 1024
+_ROOM_STEP_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +61,21 @@ async def counted(request: Request, limit: BodyLimit) -> AsyncGenerator[bytes, N
         yield data
 
 
-async def read_form(request: Request, limit: BodyLimit, *, max_files: int, memory_bytes: int) -> FormData:
+async def read_form(
+    request: Request, limit: BodyLimit, *, max_files: int, memory_bytes: int, check_room: Callable[[int], None]
+) -> FormData:
     """A multipart form, to be closed; its files go to disk from `memory_bytes` on.
 
-    Raises `UploadTooLarge`, `TooManyFiles`, `NoFiles` or `DiskFull`; then nothing of it is left.
+    `check_room` is called in a thread for each MiB, with the bytes received so far. Raises `UploadTooLarge`, `TooManyFiles`,
+    `NoFiles` or `DiskFull`; then nothing of it is left.
     """
-    parser = MultiPartParser(request.headers, counted(request, limit), max_files=max_files, max_fields=max_files)
+    parser = MultiPartParser(
+        request.headers,
+        _with_room(counted(request, limit), check_room),
+        max_files=max_files,
+        max_fields=_MAX_FIELDS,
+        max_part_size=_MAX_FIELD_BYTES,
+    )
     parser.spool_max_size = memory_bytes
     try:
         return await parser.parse()
@@ -73,6 +87,17 @@ async def read_form(request: Request, limit: BodyLimit, *, max_files: int, memor
         if is_disk_full(error):
             raise DiskFull from error
         raise
+
+
+async def _with_room(body: AsyncGenerator[bytes, None], check_room: Callable[[int], None]) -> AsyncGenerator[bytes, None]:
+    received = unchecked = 0
+    async for data in body:
+        received += len(data)
+        unchecked += len(data)
+        if unchecked >= _ROOM_STEP_BYTES:
+            await run_in_threadpool(check_room, received)
+            unchecked = 0
+        yield data
 
 
 def too_many_files(max_files: int) -> TooManyFiles:

@@ -4,7 +4,9 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
+from uuid import UUID
 
 from anyio import CapacityLimiter
 from fastapi import Depends, Request
@@ -13,11 +15,13 @@ from sqlalchemy.orm import Session
 from api.keyring import Keyring
 from api.metrics import Metrics
 from api.rates import Rates
+from api.usage import Usage
 from api.watch import JobWatch
 from inference.images import ImageLimits
 from registry.catalog import Catalog
 from registry.current import CurrentModel
 from registry.overview import Overview
+from store import quotas
 from store.blobs import Blobs
 from store.database import Database
 from store.queue import LateSender, Queue
@@ -38,6 +42,7 @@ class Services:
     watch: JobWatch
     keyring: Keyring
     rates: Rates
+    usage: Usage
     blobs: Blobs
     queue: Queue
     sender: LateSender
@@ -73,6 +78,7 @@ class Services:
             watch=JobWatch(database, seconds=settings.watch_seconds),
             keyring=Keyring(database),
             rates=Rates(),
+            usage=Usage(partial(_stored_bytes, database)),
             blobs=Blobs(settings.blobs),
             queue=queue,
             sender=LateSender(queue),
@@ -96,6 +102,11 @@ class Services:
         self.sender.close()
         self.writers.shutdown()
         self.database.close()
+
+
+def _stored_bytes(database: Database, owner_id: UUID | None) -> int:
+    with database.transaction() as session:
+        return quotas.stored_bytes(session, owner_id=owner_id)
 
 
 async def get_services(request: Request) -> Services:

@@ -4,23 +4,35 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import OperationalError
 from starlette.datastructures import FormData, UploadFile
 
-from api.bodies import FORM_OVERHEAD_BYTES, FORM_TYPE, BodyLimit, media_type, read_form, too_large, too_many_files
+from api.backpressure import check_quota, quota_exceeded
+from api.bodies import (
+    FORM_OVERHEAD_BYTES,
+    FORM_TYPE,
+    BodyLimit,
+    announced_bytes,
+    media_type,
+    read_form,
+    too_large,
+    too_many_files,
+)
 from api.deps import Services, ServicesDep
 from api.documented import family, problems
 from api.identity import Caller, CallerDep
 from api.refusals import BodyTooSlow, InvalidRequest, NoFiles, UploadAborted
-from api.room import disk_full
+from api.room import disk_full, require_room
 from api.schemas import PredictAnswer
-from api.uploads import check_room, clean_name, discard
+from api.uploads import check_room, check_spool, clean_name, discard
 from inference import cam
 from inference.classifier import Verdict
 from inference.errors import ImageError
@@ -71,7 +83,7 @@ _BODY: dict[str, Any] = {
         InvalidRequest,
         NoFiles,
         *family(ImageError),
-        *(UploadAborted, BodyTooSlow, disk_full(536_870_912, 1_048_576)),
+        *(UploadAborted, BodyTooSlow, disk_full(536_870_912, 1_048_576), quota_exceeded(1024**4, 1_100_000_000_000)),
         NoModel,
         OperationalError,
     ),
@@ -79,7 +91,7 @@ _BODY: dict[str, Any] = {
 async def predict(request: Request, services: ServicesDep, caller: CallerDep) -> PredictAnswer:
     """Of a document with several pages the first one is answered; send documents to `/jobs` for all of them."""
     model = services.models.get()
-    form = await _read_form(request, services)
+    form = await _read_form(request, services, caller)
     try:
         file = _the_file(form, services.settings.max_predict_bytes)
         # Who waits for a slot holds no thread, nor the image in memory; the slot is free again before the row is written.
@@ -89,13 +101,24 @@ async def predict(request: Request, services: ServicesDep, caller: CallerDep) ->
     return await run_sync(_finish, services, work)
 
 
-async def _read_form(request: Request, services: Services) -> FormData:
+async def _read_form(request: Request, services: Services, caller: Caller) -> FormData:
     if media_type(request) != FORM_TYPE:
         return FormData()
     settings = services.settings
+    await run_in_threadpool(_check_room, request, services, caller)
+    return await read_form(
+        request,
+        BodyLimit("max_predict_bytes", settings.max_predict_bytes, FORM_OVERHEAD_BYTES),
+        max_files=settings.max_form_files,
+        memory_bytes=_MEMORY_BYTES,
+        check_room=partial(check_spool, services),
+    )
+
+
+def _check_room(request: Request, services: Services, caller: Caller) -> None:
+    """Before the body is read. Raises `DiskFull` or `QuotaExceeded`."""
     check_room(request, services)
-    limit = BodyLimit("max_predict_bytes", settings.max_predict_bytes, FORM_OVERHEAD_BYTES)
-    return await read_form(request, limit, max_files=settings.max_form_files, memory_bytes=_MEMORY_BYTES)
+    check_quota(services, caller, more_bytes=announced_bytes(request))
 
 
 def _the_file(form: FormData, max_bytes: int) -> UploadFile:
@@ -124,6 +147,7 @@ class _Classified:
 def _classify(services: Services, caller: Caller, model: LoadedModel, file: UploadFile) -> _Classified:
     """The verdict on the first page, and how many there are; the disk syncs the image while the model runs."""
     data = file.file.read()
+    check_quota(services, caller, more_bytes=len(data))  # its size need not have been announced
     name = clean_name(file.filename or "unnamed")
     upload = Upload(
         id=new_id(),
@@ -138,12 +162,17 @@ def _classify(services: Services, caller: Caller, model: LoadedModel, file: Uplo
     with open_document(data, services.limits) as document:
         page = Prepared.of(document.page(1, at_least=(spec.width, spec.height)), spec)
         pages = document.page_count
-    stored = services.writers.submit(services.blobs.write, upload.blob_key, data)
+    stored = services.writers.submit(_store, services, upload.blob_key, data)
     with _discarded_on_failure(services, upload, stored):
         verdict = model.classifier.classify([page.pixels])[0]
         manifest, threshold = model.classifier.bundle.manifest, services.settings.review_threshold
         review = review_reason(page, verdict, manifest, threshold=threshold)
     return _Classified(upload, model, verdict, review, pages, stored)
+
+
+def _store(services: Services, key: str, data: bytes) -> None:
+    require_room(services.blobs, min_free_bytes=services.settings.min_free_bytes, to_store=len(data))
+    services.blobs.write(key, data)
 
 
 def _finish(services: Services, work: _Classified) -> PredictAnswer:
@@ -152,6 +181,7 @@ def _finish(services: Services, work: _Classified) -> PredictAnswer:
         row = _make_row(work)
         work.stored.result()
         prediction_id = _write(services, work, row)
+    services.usage.add(work.upload.owner_id, work.upload.size_bytes)
     return PredictAnswer(
         image_name=work.upload.name,
         predicted_class=work.verdict.predicted_class,

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from api.deps import Services, ServicesDep, SessionDep
 from api.documented import family, problems
 from api.identity import Caller, CallerDep
-from api.refusals import InvalidRequest, NoGradcam, NotFound
+from api.refusals import InvalidRequest, NoGradcam, NoPage, NotFound
 from api.schemas import PredictionView
 from inference import cam
 from inference.cam import PackedCamError
@@ -26,6 +26,7 @@ from store import predictions
 from store.archives import ArchiveError
 from store.blobs import BlobMissing, BlobsUnavailable
 from store.models import Prediction, Upload
+from store.states import ItemStatus
 
 router = APIRouter(tags=["predictions"])
 
@@ -34,7 +35,7 @@ _JPEG_QUALITY = 90
 _CACHE = {"Cache-Control": "private, max-age=86400, immutable"}
 
 _PAGE_ERRORS = (
-    *(NotFound, InvalidRequest, BlobMissing, BlobsUnavailable, OperationalError),
+    *(NotFound, InvalidRequest, NoPage, BlobMissing, BlobsUnavailable, OperationalError),
     *(*family(ImageError), *family(ArchiveError)),
 )
 
@@ -97,6 +98,8 @@ def _read_page(
     """Read the row, then let the connection go: decoding takes long."""
     with services.database.transaction() as session:
         prediction, upload = _found(session, prediction_id, caller)
+    if prediction.status != ItemStatus.SUCCEEDED:  # what killed a worker would kill this process, too
+        raise NoPage(prediction.detail, reason=prediction.reason)
     if with_cam and prediction.cam is None:
         raise NoGradcam
     sources = services.sources()

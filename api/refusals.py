@@ -2,7 +2,7 @@
 
 RequestRefused
   InvalidRequest  NotFound  NotAZip  NoFiles  NothingUploaded  UploadTooLarge  TooManyFiles  UnsupportedUpload
-  UploadAborted  BodyTooSlow  DiskFull  NoGradcam  BadCursor  JobFinished  JobExpired  BadIdempotencyKey
+  UploadAborted  BodyTooSlow  DiskFull  NoGradcam  NoPage  BadCursor  JobFinished  JobExpired  BadIdempotencyKey
   TooManyOpenJobs  QuotaExceeded  QueueFull
   IdempotencyKeyInUse  IdempotencyKeyReused  NotReady
   KeyMissing  KeyUnknown  KeyRevoked  ScopeMissing  KeysRequired  UntrustedHost  RateLimited
@@ -127,6 +127,17 @@ class NoGradcam(RequestRefused):
 
     status = HTTPStatus.NOT_FOUND
     reason = "no_gradcam"
+
+
+class NoPage(RequestRefused):
+    """There is no verdict on this item, and so no page to show; the reason is the item's own."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    reason = "worker_lost"
+
+    def __init__(self, detail: str | None = None, *, reason: str | None = None) -> None:
+        super().__init__(detail)
+        self.reason = reason or type(self).reason
 
 
 class BadCursor(RequestRefused):

@@ -82,7 +82,7 @@ def get_readyz(request: Request, services: ServicesDep) -> Readiness:
         "database": _check(services.database.ping),
         "redis": _check(services.queue.ping),
         "model": _check(services.models.get),
-        "disk": _check(lambda: require_room(services.blobs, min_free_bytes=settings.min_free_bytes, spools=True)),
+        "disk": _check(lambda: require_room(services.blobs, min_free_bytes=settings.min_free_bytes, to_spool=0)),
     }
     if any(result != "ok" for result in checks.values()):
         raise NotReady(ready=False, checks=checks)

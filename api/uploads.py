@@ -4,6 +4,7 @@ import logging
 import zipfile
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
@@ -34,23 +35,29 @@ async def receive_uploads(request: Request, services: Services, *, name: str | N
     limit = BodyLimit("max_upload_bytes", services.settings.max_upload_bytes)
     kind = media_type(request)
     if kind in _ZIP_TYPES:
-        check_room(request, services)
+        await run_in_threadpool(check_room, request, services)
         body = counted(request, limit)
         return [await _receive_archive(body, services, name=clean_name(name or "upload.zip"))]
     if kind == FORM_TYPE:
-        check_room(request, services)
+        await run_in_threadpool(check_room, request, services)
         return await _receive_form(request, services, limit)
     raise UnsupportedUpload(f"{UnsupportedUpload.__doc__} The request's Content-Type is {kind or 'missing'!r}.")
 
 
 def check_room(request: Request, services: Services) -> None:
-    """Raises `DiskFull` before the first byte is read."""
+    """Raises `DiskFull` before the first byte is read. In a thread, as whatever asks for room."""
+    size = announced_bytes(request)
+    spools = media_type(request) == FORM_TYPE
     require_room(
-        services.blobs,
-        min_free_bytes=services.settings.min_free_bytes,
-        announced=announced_bytes(request),
-        spools=media_type(request) == FORM_TYPE,
+        services.blobs, min_free_bytes=services.settings.min_free_bytes, to_store=size, to_spool=size if spools else None
     )
+
+
+def check_spool(services: Services, received: int) -> None:
+    """Raises `DiskFull` where there is no room to store what has been spooled so far. No size need be announced, and others
+    fill the disk too.
+    """
+    require_room(services.blobs, min_free_bytes=services.settings.min_free_bytes, to_store=received, to_spool=_PIECE_BYTES)
 
 
 def clean_name(name: str) -> str:
@@ -84,7 +91,9 @@ def _kept_only_if_good(blobs: Blobs, key: str) -> Iterator[None]:
 async def _receive_archive(body: AsyncIterator[bytes], services: Services, *, name: str) -> NewUpload:
     key = new_key()
     async with contextmanager_in_threadpool(services.blobs.writer(key)) as file:
-        size = await _copy_body(body, file, services)
+        size = 0
+        async for piece in _pieces(body):
+            size += await run_in_threadpool(_write, piece, file, services)
     upload = NewUpload(name=name, is_archive=True, blob_key=key, size_bytes=size)
     await run_in_threadpool(_keep_if_zip, services.blobs, upload)
     return upload
@@ -100,13 +109,10 @@ def _keep_if_zip(blobs: Blobs, upload: NewUpload) -> None:
                 raise NotAZip(f"{upload.name} is not a zip archive, or its end is missing.")
 
 
-async def _copy_body(body: AsyncIterator[bytes], file: BinaryIO, services: Services) -> int:
-    size = 0
-    async for piece in _pieces(body):
-        # Again, since no size need be announced, and others fill the disk too.
-        require_room(services.blobs, min_free_bytes=services.settings.min_free_bytes, announced=len(piece))
-        size += await run_in_threadpool(file.write, piece)
-    return size
+def _write(piece: bytes, file: BinaryIO, services: Services) -> int:
+    """Raises `DiskFull`, now too, since no size need be announced, and others fill the disk."""
+    require_room(services.blobs, min_free_bytes=services.settings.min_free_bytes, to_store=len(piece))
+    return file.write(piece)
 
 
 async def _pieces(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -122,35 +128,41 @@ async def _pieces(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def _receive_form(request: Request, services: Services, limit: BodyLimit) -> list[NewUpload]:
-    form = await read_form(request, limit, max_files=services.settings.max_form_files, memory_bytes=_FORM_FILE_MEMORY_BYTES)
+    form = await read_form(
+        request,
+        limit,
+        max_files=services.settings.max_form_files,
+        memory_bytes=_FORM_FILE_MEMORY_BYTES,
+        check_room=partial(check_spool, services),
+    )
     try:
         files = [value for _, value in form.multi_items() if not isinstance(value, str)]
         if not files:
             raise NoFiles
-        return await run_in_threadpool(_store_files, services.blobs, files)
+        return await run_in_threadpool(_store_files, services, files)
     finally:
         await form.close()
 
 
-def _store_files(blobs: Blobs, files: list[UploadFile]) -> list[NewUpload]:
+def _store_files(services: Services, files: list[UploadFile]) -> list[NewUpload]:
     stored: list[NewUpload] = []
     try:
         for file in files:
-            stored.append(_store_file(blobs, file))
+            stored.append(_store_file(services, file))
     except BaseException as error:
-        discard(blobs, [upload.blob_key for upload in stored], error)
+        discard(services.blobs, [upload.blob_key for upload in stored], error)
         raise
     return stored
 
 
-def _store_file(blobs: Blobs, file: UploadFile) -> NewUpload:
+def _store_file(services: Services, file: UploadFile) -> NewUpload:
     is_archive = _is_archive(file)
     key = new_key()
-    with blobs.writer(key) as target:
-        size = _copy(file.file.read, target)
+    with services.blobs.writer(key) as target:
+        size = _copy(file.file.read, target, services)
     upload = NewUpload(name=clean_name(file.filename or "unnamed"), is_archive=is_archive, blob_key=key, size_bytes=size)
     if is_archive:
-        _keep_if_zip(blobs, upload)
+        _keep_if_zip(services.blobs, upload)
     return upload
 
 
@@ -161,8 +173,8 @@ def _is_archive(file: UploadFile) -> bool:
     return head in _ZIP_SIGNATURES or (file.filename or "").lower().endswith(".zip")
 
 
-def _copy(read: Callable[[int], bytes], target: BinaryIO) -> int:
+def _copy(read: Callable[[int], bytes], target: BinaryIO, services: Services) -> int:
     size = 0
     while piece := read(_PIECE_BYTES):
-        size += target.write(piece)
+        size += _write(piece, target, services)
     return size

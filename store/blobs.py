@@ -12,7 +12,6 @@ The docstring of a class is its message.
 import errno
 import io
 import os
-import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -135,14 +134,14 @@ class Blobs:
                 if entry["type"] == "file":
                     yield self._key(entry["name"]), self._fs.modified(entry["name"]).astimezone(UTC)
 
-    def free_bytes(self) -> int | None:
-        """Bytes that may still be written; None where nobody can say, as of an object store."""
+    def folder(self) -> Path | None:
+        """A folder on the disk that blobs are written to; None where nobody can say, as of an object store."""
         if not self._is_local:
             return None
         folder = Path(self._root)
         while not folder.exists():
             folder = folder.parent
-        return shutil.disk_usage(folder).free
+        return folder
 
     def _throw_away(self, file: BinaryIO, key: str) -> None:
         if isinstance(file, AbstractBufferedFile):

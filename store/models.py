@@ -83,6 +83,7 @@ class Job(Base):
         Index(None, "owner_id", "id"),
         Index(None, "expires_at"),
         Index(None, "cancel_after"),
+        Index("ix_jobs_retries_owner_id", "owner_id", postgresql_where=text("retry_of IS NOT NULL")),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
@@ -136,7 +137,7 @@ class Upload(Base):
     __table_args__ = (
         Index(None, "job_id"),
         Index(None, "blob_key"),
-        Index(None, "owner_id"),
+        Index(None, "owner_id", postgresql_include=["size_bytes"]),
         Index("ix_uploads_single_created_at", "created_at", postgresql_where=text("job_id IS NULL")),
     )
 

@@ -3,12 +3,15 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
+from sqlalchemy import delete
 
 from api.app import create_app
 from store.database import Database
+from store.models import Upload
 from store.settings import Settings
-from tests.pictures import png, zip_of
-from tests.service_fixtures import local_client
+from tests.pictures import encoded, png, zip_of
+from tests.service_fixtures import local_client, wait_for_model
 from tests.store.rows import make_running_job
 from tests.store.test_concurrency import at_once
 
@@ -54,6 +57,19 @@ def test_a_client_keeps_no_more_bytes_than_it_may(settings: Settings, database: 
     assert (answer.status_code, answer.json()["reason"]) == (507, "quota_exceeded")
     assert answer.json()["limit"] == {"key": "max_stored_bytes", "value": room, "observed": room + 1, "unit": "bytes"}
     assert blobs(settings) == 1
+
+
+def test_images_that_are_classified_at_once_count_too(settings: Settings, database: Database) -> None:
+    noise = encoded(Image.effect_noise((60, 60), 60))
+    with limited(settings, max_stored_bytes=2 * len(noise) + 400) as client:  # a form is a little longer than its file
+        wait_for_model(client)
+        image = {"file": ("a.png", noise)}
+        assert [client.post("/predict/", files=image).status_code for _ in range(3)] == [200, 200, 507]
+        answer = client.post("/predict/", files=image)
+        assert (answer.json()["reason"], answer.json()["limit"]["key"]) == ("quota_exceeded", "max_stored_bytes")
+        with database.transaction() as session:
+            session.execute(delete(Upload))
+        assert client.post("/predict/", files=image).status_code == 200, "nobody is refused by what was known before"
 
 
 @pytest.mark.parametrize(

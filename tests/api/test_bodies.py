@@ -96,6 +96,14 @@ def test_an_aborted_upload_is_no_failure_of_the_service(
     assert stored_blobs(settings) == []
 
 
+@pytest.mark.parametrize("fields", [{f"{n}": "x" for n in range(17)}, {"note": "x" * (64 * 1024 + 1)}])
+@pytest.mark.parametrize("path", ["/jobs", "/predict/"])
+def test_what_is_no_file_takes_little_memory(client: TestClient, path: str, fields: dict[str, str]) -> None:
+    answer = client.post(path, data=fields, files={"file": ("a.png", png())})
+    assert (answer.status_code, answer.json()["reason"]) == (422, "no_files")
+    assert "maximum" in answer.json()["detail"].lower()
+
+
 @pytest.mark.parametrize("body", [b"garbage", HEAD.replace(b"name=", b"nome=") + b"x\r\n--x--\r\n"])
 @pytest.mark.parametrize("content_type", ["multipart/form-data; boundary=x", "multipart/form-data"])
 def test_a_malformed_form_is_a_422(small: TestClient, body: bytes, content_type: str) -> None:

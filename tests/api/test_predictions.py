@@ -4,9 +4,13 @@ from typing import Any
 from uuid import uuid4
 
 import numpy as np
+import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from store.database import Database
+from store.models import Prediction
+from store.states import ItemStatus
 from tests.pictures import DARK, GREY, LIGHT, encoded, picture, png, zip_of
 
 Finished = Callable[..., dict[str, Any]]
@@ -55,6 +59,18 @@ def test_large_pages_are_shown_small(client: TestClient, finished: Finished) -> 
 def test_an_unknown_prediction_is_a_404(client: TestClient) -> None:
     for path in ("", "/image", "/gradcam.png"):
         assert client.get(f"/predictions/{uuid4()}{path}").json()["reason"] == "not_found"
+
+
+@pytest.mark.parametrize("path", ["image", "gradcam.png"])
+def test_what_killed_a_worker_is_not_decoded_again(
+    client: TestClient, database: Database, predicted: dict[str, Any], path: str
+) -> None:
+    with database.transaction() as session:
+        lost = {"status": ItemStatus.FAILED, "reason": "worker_lost", "detail": "It was given up."}
+        session.query(Prediction).update(lost)
+    answer = client.get(f"{predicted['links']['self']}/{path}")
+    assert (answer.status_code, answer.json()["reason"]) == (422, "worker_lost")
+    assert answer.json()["detail"] == "It was given up."
 
 
 def test_a_failed_item_shows_its_reason_when_its_image_is_asked_for(client: TestClient, finished: Finished) -> None:
