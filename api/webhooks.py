@@ -69,22 +69,23 @@ class EndpointView(BaseModel):
 
     id: UUID
     url: str
-    failing_since: datetime | None = Field(description="Since when every attempt has failed.")
+    failing_since: datetime | None = Field(description="Since when every attempt at its host has failed.")
     disabled_at: datetime | None = Field(description="When it was switched off; nothing is sent to it since.")
     disabled_reason: str | None
     created_at: datetime
 
 
 class EndpointList(BaseModel):
-    """Endpoints, the oldest first."""
+    """Endpoints, the oldest first; `next_cursor` leads to newer ones."""
 
-    model_config = ConfigDict(json_schema_extra={"example": {"endpoints": [WEBHOOK_ENDPOINT]}})
+    model_config = ConfigDict(json_schema_extra={"example": {"endpoints": [WEBHOOK_ENDPOINT], "next_cursor": None}})
 
     endpoints: list[EndpointView]
+    next_cursor: str | None
 
 
-class EventListQuery(BaseModel):
-    """Which page of events."""
+class PageQuery(BaseModel):
+    """Which page of a list."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -97,7 +98,7 @@ class EventListQuery(BaseModel):
     summary="What was told of a job",
     responses=problems(NotFound, InvalidRequest, BadCursor, OperationalError),
 )
-def list_events(job_id: UUID, session: SessionDep, caller: CallerDep, query: Annotated[EventListQuery, Query()]) -> EventList:
+def list_events(job_id: UUID, session: SessionDep, caller: CallerDep, query: Annotated[PageQuery, Query()]) -> EventList:
     """Every event with the log of its attempts."""
     found_job(session, job_id, caller)
     found = webhooks.list_newest_events(session, job_id, limit=query.limit + 1, before=parse_cursor(query.cursor))
@@ -129,11 +130,19 @@ def redeliver_event(event_id: UUID, services: ServicesDep, caller: CallerDep) ->
         return _views(session, [event])[0]
 
 
-@router.get("/webhooks/endpoints", summary="Addresses that events are sent to", responses=problems(OperationalError))
-def list_endpoints(session: SessionDep, caller: CallerDep) -> EndpointList:
-    """One for each URL that jobs were submitted with."""
-    found = endpoints.list_endpoints(session, owner_id=caller.owner_id)
-    return EndpointList(endpoints=[EndpointView.model_validate(endpoint) for endpoint in found])
+@router.get(
+    "/webhooks/endpoints",
+    summary="Addresses that events are sent to",
+    responses=problems(InvalidRequest, BadCursor, OperationalError),
+)
+def list_endpoints(session: SessionDep, caller: CallerDep, query: Annotated[PageQuery, Query()]) -> EndpointList:
+    """One for each URL that jobs were submitted with, as long as one of them is kept."""
+    after = parse_cursor(query.cursor)
+    found = endpoints.list_endpoints(session, owner_id=caller.owner_id, limit=query.limit + 1, after=after)
+    page = found[: query.limit]
+    more = len(found) > query.limit
+    views = [EndpointView.model_validate(endpoint) for endpoint in page]
+    return EndpointList(endpoints=views, next_cursor=str(page[-1].id) if more else None)
 
 
 @router.post(

@@ -14,7 +14,7 @@ from sqlalchemy import case, func, lateral, select, true, update
 from sqlalchemy.orm import Session
 
 from store import endpoints, predictions
-from store.models import Key, WebhookAttempt, WebhookEndpoint, WebhookEvent, new_id
+from store.models import Key, WebhookAttempt, WebhookEndpoint, WebhookEvent, WebhookHost, new_id
 from store.states import EventState
 
 _MINUTE, _HOUR = 60.0, 3600.0
@@ -27,6 +27,7 @@ SCHEDULE_SECONDS = (
 MAX_RETRY_AFTER_SECONDS = 24 * _HOUR
 _JITTER = 0.2  # of the delay, at most: what failed together need not come back together
 _GONE = 410
+_IN_HAND = (WebhookEvent.lease_token.is_not(None), WebhookEvent.state == EventState.PENDING)
 _MAX_ERROR = 500
 
 
@@ -36,12 +37,13 @@ class Delivery:
 
     event_id: uuid.UUID
     endpoint_id: uuid.UUID
+    host_id: uuid.UUID
     token: uuid.UUID
     attempt: int
     url: str
     payload: dict[str, Any]
     secrets: tuple[str, ...]
-    is_suspect: bool  # its endpoint failed the last time
+    is_suspect: bool  # its host failed the last time
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +61,25 @@ class Outcome:
         return self.status is not None and 200 <= self.status < 300
 
 
-def claim_due_events(
-    session: Session, *, suspects: bool, limit: int, per_endpoint: int, lease_seconds: float
-) -> list[Delivery]:
-    """Take at most `limit` of what is due, so that of no endpoint more than `per_endpoint` are in all deliverers' hands.
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How many events may be in all deliverers' hands at once: of one host of an owner, and of one key."""
 
-    Either of `suspects`, endpoints that failed the last time, one event at a time, or of the others: who calls decides how many
-    of the former may keep it waiting.
+    per_host: int
+    per_key: int
+
+    def of_suspects(self) -> "Shares":
+        """One event at a time shows whether a host is back, and the key's other hosts have half of its share at least."""
+        return Shares(per_host=1, per_key=max(1, self.per_key // 2))
+
+
+def claim_due_events(session: Session, *, suspects: bool, limit: int, shares: Shares, lease_seconds: float) -> list[Delivery]:
+    """Take at most `limit` of what is due, and of no host or key more than its share.
+
+    Either of `suspects`, hosts that failed the last time, or of the others: who calls decides how many of the former may keep
+    it waiting.
     """
-    chosen = _due_ids(suspects=suspects, limit=limit, per_endpoint=1 if suspects else per_endpoint)
+    chosen = _due_ids(suspects=suspects, limit=limit, shares=shares.of_suspects() if suspects else shares)
     free = select(WebhookEvent.id).where(WebhookEvent.id.in_(chosen), *_is_due()).with_for_update(skip_locked=True)
     claimed = session.scalars(
         update(WebhookEvent)
@@ -92,31 +104,44 @@ def _is_due() -> tuple[Any, ...]:
     )
 
 
-def _due_ids(*, suspects: bool, limit: int, per_endpoint: int) -> Any:
-    """The first few due events of each endpoint, as many as it has room for."""
-    held = (WebhookEvent.endpoint_id == WebhookEndpoint.id) & WebhookEvent.lease_token.is_not(None)
+def _due_ids(*, suspects: bool, limit: int, shares: Shares) -> Any:
+    """The first few due events of each host, as many as it and its key have room for."""
+    due = _due_of_hosts(suspects=suspects, shares=shares).subquery()
+    place = func.row_number().over(partition_by=due.c.owner_id, order_by=(due.c.next_at, due.c.id))
+    placed = select(due, place.label("place_of_key")).subquery()
+    held = select(WebhookHost.owner_id, func.count().label("number")).select_from(WebhookEvent).join(WebhookHost)
+    held_of_keys = held.where(*_IN_HAND).group_by(WebhookHost.owner_id).subquery()
+    number = func.coalesce(held_of_keys.c.number, 0)
+    return (
+        select(placed.c.id)
+        .outerjoin(held_of_keys, held_of_keys.c.owner_id == placed.c.owner_id)
+        .where(placed.c.owner_id.is_(None) | (placed.c.place_of_key + number <= shares.per_key))
+        .order_by(placed.c.next_at)
+        .limit(limit)
+    )
+
+
+def _due_of_hosts(*, suspects: bool, shares: Shares) -> Any:
     in_hand = (
         select(func.count())
         .select_from(WebhookEvent)
-        .where(held, WebhookEvent.state == EventState.PENDING)
-        .correlate(WebhookEndpoint)
+        .where(WebhookEvent.host_id == WebhookHost.id, *_IN_HAND)
+        .correlate(WebhookHost)
     ).scalar_subquery()
     first = lateral(
         select(WebhookEvent.id, WebhookEvent.next_at, func.row_number().over(order_by=WebhookEvent.next_at).label("place"))
-        .where(WebhookEvent.endpoint_id == WebhookEndpoint.id, *_is_due())
+        .join(WebhookEndpoint, WebhookEndpoint.id == WebhookEvent.endpoint_id)
+        .where(WebhookEvent.host_id == WebhookHost.id, WebhookEndpoint.disabled_at.is_(None), *_is_due())
         .order_by(WebhookEvent.next_at)
-        .limit(per_endpoint)
+        .limit(shares.per_host)
     )
-    is_suspect = WebhookEndpoint.failing_since.is_not(None)
-    is_revoked = select(Key.revoked_at).where(Key.id == WebhookEndpoint.owner_id).scalar_subquery().is_not(None)
+    is_suspect = WebhookHost.failing_since.is_not(None)
+    is_revoked = select(Key.revoked_at).where(Key.id == WebhookHost.owner_id).scalar_subquery().is_not(None)
     return (
-        select(first.c.id)
-        .select_from(WebhookEndpoint)
+        select(first.c.id, first.c.next_at, WebhookHost.owner_id)
+        .select_from(WebhookHost)
         .join(first, true())
-        .where(WebhookEndpoint.disabled_at.is_(None), ~is_revoked, is_suspect == suspects)
-        .where(first.c.place + in_hand <= per_endpoint)
-        .order_by(first.c.next_at)
-        .limit(limit)
+        .where(~is_revoked, is_suspect == suspects, first.c.place + in_hand <= shares.per_host)
     )
 
 
@@ -138,6 +163,7 @@ def _read_deliveries(session: Session, claimed: Sequence[WebhookEvent]) -> list[
             Delivery(
                 event_id=event.id,
                 endpoint_id=endpoint.id,
+                host_id=endpoint.host_id,
                 token=event.lease_token,
                 attempt=event.attempt,
                 url=endpoint.url,
@@ -151,17 +177,17 @@ def _read_deliveries(session: Session, claimed: Sequence[WebhookEvent]) -> list[
 
 def mark_delivered(session: Session, delivery: Delivery, outcome: Outcome) -> bool:
     """pending → delivered. False when the lease was lost; then nothing is written."""
-    _lock_endpoint(session, delivery)
+    endpoints.lock_host(session, delivery.host_id)
     if not _settle(session, delivery, state=EventState.DELIVERED, finished_at=func.now()):
         return False
     _log_attempt(session, delivery, outcome)
-    endpoints.note_success(session, delivery.endpoint_id)
+    endpoints.note_success(session, delivery.host_id)
     return True
 
 
 def mark_failed(session: Session, delivery: Delivery, outcome: Outcome, *, failing_days: float) -> bool:
     """Due again as the schedule says, or pending → given_up after its last attempt. False when the lease was lost."""
-    _lock_endpoint(session, delivery)
+    endpoints.lock_host(session, delivery.host_id)
     if delivery.attempt < len(SCHEDULE_SECONDS):
         held = _settle(session, delivery, next_at=func.now() + _delay(delivery.attempt, outcome.retry_after_seconds))
     else:
@@ -172,7 +198,7 @@ def mark_failed(session: Session, delivery: Delivery, outcome: Outcome, *, faili
     if outcome.status == _GONE:
         endpoints.disable(session, delivery.endpoint_id, reason="It answered 410 Gone.")
     else:
-        endpoints.note_failure(session, delivery.endpoint_id, failing_days=failing_days)
+        endpoints.note_failure(session, delivery.endpoint_id, delivery.host_id, failing_days=failing_days)
     return True
 
 
@@ -181,13 +207,6 @@ def _delay(attempts: int, retry_after_seconds: float | None) -> timedelta:
     asked = min(retry_after_seconds or 0.0, MAX_RETRY_AFTER_SECONDS)
     seconds = max(SCHEDULE_SECONDS[attempts], asked)
     return timedelta(seconds=seconds * random.uniform(1, 1 + _JITTER))  # noqa: S311  # it hides nothing
-
-
-def _lock_endpoint(session: Session, delivery: Delivery) -> None:
-    """The endpoint before its events, always: two that fail together could wait for each other where one switches it off."""
-    session.execute(
-        select(WebhookEndpoint.id).where(WebhookEndpoint.id == delivery.endpoint_id).with_for_update(key_share=True)
-    )
 
 
 def _settle(session: Session, delivery: Delivery, **values: Any) -> bool:

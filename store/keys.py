@@ -16,7 +16,7 @@ from enum import StrEnum
 from sqlalchemy import exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from store.models import Job, Key, Upload, WebhookEndpoint, new_id
+from store.models import Job, Key, Upload, WebhookEndpoint, WebhookHost, new_id
 
 SECRET_PREFIX = "pp_"  # noqa: S105  # by which people and scanners know a key of ours
 WEBHOOK_PREFIX = "whsec_"
@@ -86,7 +86,7 @@ def create_key(session: Session, *, name: str, scopes: Iterable[Scope], limits: 
 
 def adopt(session: Session, key: Key) -> int:
     """Give the key whatever was made while there were no keys, and say how many jobs those were."""
-    for table in (Upload, WebhookEndpoint):
+    for table in (Upload, WebhookHost, WebhookEndpoint):
         session.execute(update(table).where(table.owner_id.is_(None)).values(owner_id=key.id))
     adopted = update(Job).where(Job.owner_id.is_(None)).values(owner_id=key.id).returning(Job.id)
     return len(session.scalars(adopted).all())

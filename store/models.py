@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Enum, ForeignKey, Index, MetaData, String, UniqueConstraint, func, text
+from sqlalchemy import BigInteger, DateTime, Enum, ForeignKey, Index, MetaData, String, UniqueConstraint, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column, relationship
 from uuid_utils import compat as uuid_utils
@@ -84,6 +84,7 @@ class Job(Base):
         Index(None, "expires_at"),
         Index(None, "cancel_after"),
         Index("ix_jobs_retries_owner_id", "owner_id", postgresql_where=text("retry_of IS NOT NULL")),
+        Index(None, "webhook_endpoint_id"),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
@@ -228,16 +229,32 @@ class IdempotencyKey(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
-class WebhookEndpoint(Base):
-    """An address that a client wants its jobs' events sent to; switched off when it says so or has failed for days."""
+class WebhookHost(Base):
+    """Where a client's endpoints are, `name` with its port: what is down is down for all of them, be there one for each job."""
 
-    __tablename__ = "webhook_endpoints"
-    __table_args__ = (UniqueConstraint("owner_id", "url", postgresql_nulls_not_distinct=True),)
+    __tablename__ = "webhook_hosts"
+    __table_args__ = (UniqueConstraint("owner_id", "name", postgresql_nulls_not_distinct=True),)
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     owner_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("keys.id"))
-    url: Mapped[str]
+    name: Mapped[str]
     failing_since: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class WebhookEndpoint(Base):
+    """An address that a client wants its jobs' events sent to; switched off when it says so or its host has failed for days."""
+
+    __tablename__ = "webhook_endpoints"
+    __table_args__ = (UniqueConstraint("owner_id", "url", postgresql_nulls_not_distinct=True), Index(None, "host_id"))
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    owner_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("keys.id"))
+    host_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("webhook_hosts.id"))
+    url: Mapped[str]
+    failing_since: Mapped[datetime | None] = column_property(
+        select(WebhookHost.failing_since).where(WebhookHost.id == host_id).scalar_subquery()
+    )
     disabled_at: Mapped[datetime | None]
     disabled_reason: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -252,14 +269,16 @@ class WebhookEvent(Base):
     __tablename__ = "webhook_events"
     __table_args__ = (
         UniqueConstraint("job_id", "type", "sequence"),
-        Index(None, "endpoint_id", "state", "next_at"),
+        Index(None, "endpoint_id", "state"),
+        Index(None, "host_id", "state", "next_at"),
         # A few rows however many wait, so that what is in deliverers' hands is counted at each claim.
-        Index("ix_webhook_events_held", "endpoint_id", postgresql_where=text("lease_token IS NOT NULL")),
+        Index("ix_webhook_events_held", "host_id", postgresql_where=text("lease_token IS NOT NULL")),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     endpoint_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("webhook_endpoints.id", ondelete="CASCADE"))
+    host_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("webhook_hosts.id"))  # its endpoint's
     type: Mapped[str] = mapped_column(String(32))
     sequence: Mapped[int] = mapped_column(default=0)
     payload: Mapped[dict[str, Any]]

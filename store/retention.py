@@ -10,6 +10,7 @@ from datetime import timedelta
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
+from store import webhooks
 from store.models import Chunk, Job, Prediction, Upload
 from store.states import JobState
 
@@ -23,8 +24,8 @@ def expired_jobs(session: Session, *, limit: int) -> Sequence[uuid.UUID]:
 
 
 def expire_job(session: Session, job_id: uuid.UUID) -> Sequence[str]:
-    """completed | failed | cancelled → expired. Its results and uploads are deleted; the keys of the blobs to delete after the
-    commit. The job's own row stays, so that whoever asks learns what became of it.
+    """completed | failed | cancelled → expired. Its results, uploads and webhook events are deleted; the keys of the blobs to
+    delete after the commit. The job's own row stays, so that whoever asks learns what became of it.
     """
     job = session.get_one(Job, job_id, populate_existing=True, with_for_update=True)
     if job.state not in _ENDED:
@@ -32,6 +33,7 @@ def expire_job(session: Session, job_id: uuid.UUID) -> Sequence[str]:
     job.state = JobState.EXPIRED
     session.execute(delete(Prediction).where(Prediction.job_id == job_id))
     session.execute(delete(Chunk).where(Chunk.job_id == job_id))
+    webhooks.forget(session, job)
     keys = session.scalars(delete(Upload).where(Upload.job_id == job_id).returning(Upload.blob_key)).all()
     return _unreferenced(session, keys)
 

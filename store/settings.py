@@ -156,7 +156,10 @@ class Settings(BaseSettings):
     webhook_failing_days: float = Field(5, gt=0, description="An endpoint that has only failed for so long is switched off.")
     webhook_poll_seconds: float = Field(1, gt=0, description="How often a deliverer looks for webhooks that are due.")
     webhook_slots: int = Field(16, ge=1, le=256, description="Webhooks that one deliverer has under way at once.")
-    webhook_slots_per_endpoint: int = Field(2, ge=1, description="Webhooks that are under way to one endpoint at once.")
+    webhook_slots_per_host: int = Field(2, ge=1, description="Webhooks of one client that are under way to one host at once.")
+    webhook_slots_per_key: int = Field(
+        8, ge=1, description="Webhooks of one key that are under way at once, to whatever hosts, from all deliverers."
+    )
 
     @model_validator(mode="before")
     @classmethod

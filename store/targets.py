@@ -25,6 +25,11 @@ class Target:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
+    @property
+    def authority(self) -> str:
+        """Host and port: what is up or down."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
 
 def parse_target(url: str, *, http_allowed: bool) -> Target:
     """The parts of a webhook's URL. Raises `BadWebhookUrl` or `HttpsRequired`."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -67,6 +67,18 @@ def record_end(session: Session, job: Job) -> None:
     _record(session, job, _ENDINGS[job.state])
 
 
+def forget(session: Session, job: Job) -> None:
+    """Delete what was, or was to be, told of the job: its results are gone. The caller holds the job's lock."""
+    if job.webhook_endpoint_id is None:
+        return
+    endpoint = session.get_one(WebhookEndpoint, job.webhook_endpoint_id)
+    endpoints.lock_host(session, endpoint.host_id, to_remove=True)
+    session.execute(delete(WebhookEvent).where(WebhookEvent.job_id == job.id))
+    job.webhook_endpoint_id = job.webhook_events = None
+    session.flush()
+    endpoints.remove_unused(session, endpoint.id, endpoint.host_id)
+
+
 def _wants(job: Job, event: EventType) -> bool:
     return job.webhook_endpoint_id is not None and event in (job.webhook_events or ())
 
@@ -76,12 +88,14 @@ def _record(session: Session, job: Job, event: EventType, *, sequence: int = 0) 
     if not _wants(job, event):
         return
     session.flush()  # the job's times are the database's
-    disabled = session.scalar(select(WebhookEndpoint.disabled_at).where(WebhookEndpoint.id == job.webhook_endpoint_id))
+    of_job = select(WebhookEndpoint.host_id, WebhookEndpoint.disabled_at).where(WebhookEndpoint.id == job.webhook_endpoint_id)
+    host_id, disabled = session.execute(of_job).one()
     now = session.execute(select(func.now())).scalar_one()
     row = insert(WebhookEvent).values(
         id=new_id(),
         job_id=job.id,
         endpoint_id=job.webhook_endpoint_id,
+        host_id=host_id,
         type=event,
         sequence=sequence,
         payload={"type": event.value, "timestamp": _iso(now), "data": _summary(job)},

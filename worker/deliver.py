@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from store import deliveries, faults
 from store.database import Database
-from store.deliveries import Delivery, Outcome
+from store.deliveries import Delivery, Outcome, Shares
 from store.redaction import redact_logs
 from store.settings import Settings
 from store.webhook_errors import NoWebhookSecret
@@ -51,7 +51,7 @@ class Deliverer:
         self.close()
 
     def run_once(self) -> int:
-        """Begin to deliver what is due, as far as there are slots; how many. Endpoints that failed have half at most."""
+        """Begin to deliver what is due, as far as there are slots; how many. Hosts that failed have half at most."""
         with self._lock:
             free, suspects = self._slots - self._in_flight, self._suspects_in_flight
         claimed = self._claim(free, suspects=False) if free else []
@@ -73,7 +73,7 @@ class Deliverer:
                 session,
                 suspects=suspects,
                 limit=limit,
-                per_endpoint=settings.webhook_slots_per_endpoint,
+                shares=Shares(per_host=settings.webhook_slots_per_host, per_key=settings.webhook_slots_per_key),
                 lease_seconds=settings.webhook_timeout_seconds + _SPARE_LEASE_SECONDS,
             )
 

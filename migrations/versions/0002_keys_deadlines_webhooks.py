@@ -41,20 +41,35 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("rule", name=op.f("pk_sweep_counts")),
     )
     op.create_table(
+        "webhook_hosts",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("owner_id", sa.Uuid(), nullable=True),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(["owner_id"], ["keys.id"], name=op.f("fk_webhook_hosts_owner_id_keys")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_hosts")),
+        sa.UniqueConstraint(
+            "owner_id", "name", name=op.f("uq_webhook_hosts_owner_id_name"), postgresql_nulls_not_distinct=True
+        ),
+    )
+    op.create_table(
         "webhook_endpoints",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("owner_id", sa.Uuid(), nullable=True),
+        sa.Column("host_id", sa.Uuid(), nullable=False),
         sa.Column("url", sa.String(), nullable=False),
-        sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("disabled_reason", sa.String(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(["owner_id"], ["keys.id"], name=op.f("fk_webhook_endpoints_owner_id_keys")),
+        sa.ForeignKeyConstraint(["host_id"], ["webhook_hosts.id"], name=op.f("fk_webhook_endpoints_host_id_webhook_hosts")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_endpoints")),
         sa.UniqueConstraint(
             "owner_id", "url", name=op.f("uq_webhook_endpoints_owner_id_url"), postgresql_nulls_not_distinct=True
         ),
     )
+    op.create_index(op.f("ix_webhook_endpoints_host_id"), "webhook_endpoints", ["host_id"], unique=False)
     op.create_table(
         "idempotency_keys",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -77,6 +92,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("job_id", sa.Uuid(), nullable=False),
         sa.Column("endpoint_id", sa.Uuid(), nullable=False),
+        sa.Column("host_id", sa.Uuid(), nullable=False),
         sa.Column("type", sa.String(length=32), nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
         sa.Column("payload", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
@@ -97,17 +113,19 @@ def upgrade() -> None:
             name=op.f("fk_webhook_events_endpoint_id_webhook_endpoints"),
             ondelete="CASCADE",
         ),
+        sa.ForeignKeyConstraint(["host_id"], ["webhook_hosts.id"], name=op.f("fk_webhook_events_host_id_webhook_hosts")),
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_webhook_events_job_id_jobs"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_events")),
         sa.UniqueConstraint("job_id", "type", "sequence", name=op.f("uq_webhook_events_job_id_type_sequence")),
     )
+    op.create_index(op.f("ix_webhook_events_endpoint_id_state"), "webhook_events", ["endpoint_id", "state"], unique=False)
     op.create_index(
-        op.f("ix_webhook_events_endpoint_id_state_next_at"), "webhook_events", ["endpoint_id", "state", "next_at"], unique=False
+        op.f("ix_webhook_events_host_id_state_next_at"), "webhook_events", ["host_id", "state", "next_at"], unique=False
     )
     op.create_index(
         "ix_webhook_events_held",
         "webhook_events",
-        ["endpoint_id"],
+        ["host_id"],
         unique=False,
         postgresql_where=sa.text("lease_token IS NOT NULL"),
     )
@@ -134,6 +152,7 @@ def upgrade() -> None:
     op.add_column("jobs", sa.Column("webhook_events", postgresql.JSONB(astext_type=sa.Text()), nullable=True))
     op.create_index(op.f("ix_jobs_cancel_after"), "jobs", ["cancel_after"], unique=False)
     op.create_index(op.f("ix_jobs_expires_at"), "jobs", ["expires_at"], unique=False)
+    op.create_index(op.f("ix_jobs_webhook_endpoint_id"), "jobs", ["webhook_endpoint_id"], unique=False)
     op.create_index(op.f("ix_jobs_owner_id_id"), "jobs", ["owner_id", "id"], unique=False)
     retries = sa.text("retry_of IS NOT NULL")
     op.create_index("ix_jobs_retries_owner_id", "jobs", ["owner_id"], unique=False, postgresql_where=retries)
@@ -165,6 +184,7 @@ def downgrade() -> None:
     op.drop_constraint(op.f("fk_jobs_retry_of_jobs"), "jobs", type_="foreignkey")
     op.drop_constraint(op.f("fk_jobs_owner_id_keys"), "jobs", type_="foreignkey")
     op.drop_index("ix_jobs_retries_owner_id", table_name="jobs", postgresql_where=sa.text("retry_of IS NOT NULL"))
+    op.drop_index(op.f("ix_jobs_webhook_endpoint_id"), table_name="jobs")
     op.drop_index(op.f("ix_jobs_owner_id_id"), table_name="jobs")
     op.drop_index(op.f("ix_jobs_expires_at"), table_name="jobs")
     op.drop_index(op.f("ix_jobs_cancel_after"), table_name="jobs")
@@ -178,10 +198,13 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_webhook_attempts_event_id_id"), table_name="webhook_attempts")
     op.drop_table("webhook_attempts")
     op.drop_index("ix_webhook_events_held", table_name="webhook_events", postgresql_where=sa.text("lease_token IS NOT NULL"))
-    op.drop_index(op.f("ix_webhook_events_endpoint_id_state_next_at"), table_name="webhook_events")
+    op.drop_index(op.f("ix_webhook_events_host_id_state_next_at"), table_name="webhook_events")
+    op.drop_index(op.f("ix_webhook_events_endpoint_id_state"), table_name="webhook_events")
     op.drop_table("webhook_events")
     op.drop_index(op.f("ix_idempotency_keys_created_at"), table_name="idempotency_keys")
     op.drop_table("idempotency_keys")
+    op.drop_index(op.f("ix_webhook_endpoints_host_id"), table_name="webhook_endpoints")
     op.drop_table("webhook_endpoints")
+    op.drop_table("webhook_hosts")
     op.drop_table("sweep_counts")
     op.drop_table("keys")

@@ -130,3 +130,14 @@ def test_jobs_with_one_url_share_an_endpoint(client: TestClient, database: Datab
     assert [submit(client).status_code for _ in range(2)] == [202, 202]
     with database.transaction() as session:
         assert session.query(WebhookEndpoint).count() == 1
+
+
+def test_endpoints_come_in_pages(client: TestClient, database: Database) -> None:
+    with database.transaction() as session:
+        for number in range(3):
+            endpoints.find_or_create(session, owner_id=None, url=f"https://a.example/{number}")
+    first = client.get("/webhooks/endpoints", params={"limit": 2}).json()
+    second = client.get("/webhooks/endpoints", params={"limit": 2, "cursor": first["next_cursor"]}).json()
+    assert [endpoint["url"][-1] for endpoint in first["endpoints"] + second["endpoints"]] == ["0", "1", "2"]
+    assert second["next_cursor"] is None
+    assert client.get("/webhooks/endpoints", params={"cursor": "x"}).json()["reason"] == "bad_cursor"

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from store import chunks, deliveries, jobs, planning, predictions, webhooks
 from store.chunks import Claim
-from store.deliveries import Delivery
+from store.deliveries import Delivery, Shares
 from store.jobs import NewUpload
 from store.models import Chunk, Job, WebhookEvent
 from store.planning import Plan
@@ -117,13 +117,13 @@ def make_event(session: Session, *, url: str = "https://a.example/") -> WebhookE
 
 
 def claim_events(
-    session: Session, *, limit: int = 10, per_endpoint: int = 10, lease_seconds: float = LEASE_SECONDS
+    session: Session, *, limit: int = 10, per_host: int = 10, per_key: int = 10, lease_seconds: float = LEASE_SECONDS
 ) -> list[Delivery]:
-    """Events in a deliverer's hands, of endpoints that work before others."""
+    """Events in a deliverer's hands, of hosts that work before others."""
     return [
         delivery
         for suspects in (False, True)
         for delivery in deliveries.claim_due_events(
-            session, suspects=suspects, limit=limit, per_endpoint=per_endpoint, lease_seconds=lease_seconds
+            session, suspects=suspects, limit=limit, shares=Shares(per_host, per_key), lease_seconds=lease_seconds
         )
     ]

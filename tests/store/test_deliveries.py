@@ -4,10 +4,10 @@ import pytest
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
-from store import deliveries, webhooks
+from store import deliveries, endpoints, webhooks
 from store.database import Database
-from store.deliveries import SCHEDULE_SECONDS, Delivery, Outcome
-from store.models import Key, WebhookEndpoint, WebhookEvent
+from store.deliveries import SCHEDULE_SECONDS, Delivery, Outcome, Shares
+from store.models import Key, WebhookEndpoint, WebhookEvent, WebhookHost
 from store.states import EventState
 from tests.store.rows import claim_events, make_event, make_job
 
@@ -106,7 +106,7 @@ def test_what_a_receiver_says_is_kept_short_and_without_nul(session: Session) ->
 def test_410_switches_the_endpoint_off_at_once(session: Session) -> None:
     first, second = make_event(session), make_event(session)
     other = make_event(session, url="https://b.example/")
-    (delivery,) = claim_events(session, limit=1, per_endpoint=1)
+    (delivery,) = claim_events(session, limit=1, per_host=1)
     assert fail(session, delivery, Outcome(milliseconds=1, status=410))
     assert [state(session, event) for event in (first, second, other)] == ["given_up", "given_up", "pending"]
     assert [delivery.event_id for delivery in claim_events(session)] == [other.id]
@@ -120,7 +120,7 @@ def test_days_of_failure_switch_the_endpoint_off_and_a_success_forgets_them(sess
     session.refresh(endpoint)
     assert endpoint.failing_since
     assert endpoint.disabled_at is None
-    session.execute(update(WebhookEndpoint).values(failing_since=func.now() - timedelta(days=DAYS, seconds=1)))
+    session.execute(update(WebhookHost).values(failing_since=func.now() - timedelta(days=DAYS, seconds=1)))
     make_due(session)
     (delivery,) = claim_events(session)
     fail(session, delivery)
@@ -140,25 +140,70 @@ def test_a_success_forgets_failures(session: Session) -> None:
     assert endpoint.failing_since is None
 
 
-def test_an_endpoint_has_so_many_in_hand_and_no_more(session: Session) -> None:
+def test_a_host_has_so_many_in_hand_and_no_more(session: Session) -> None:
     for _ in range(5):
         make_event(session, url="https://busy.example/")
     make_event(session, url="https://quiet.example/")
-    first = claim_events(session, per_endpoint=2)
+    first = claim_events(session, per_host=2)
     assert sorted(delivery.url for delivery in first) == ["https://busy.example/"] * 2 + ["https://quiet.example/"]
-    assert claim_events(session, per_endpoint=2) == []
+    assert claim_events(session, per_host=2) == []
     deliveries.mark_delivered(session, next(d for d in first if "busy" in d.url), OK)
-    assert len(claim_events(session, per_endpoint=2)) == 1
+    assert len(claim_events(session, per_host=2)) == 1
 
 
-def test_an_endpoint_that_failed_gets_one_event_at_a_time_and_is_asked_for_apart(session: Session) -> None:
+def test_a_host_that_failed_gets_one_event_at_a_time_and_is_asked_for_apart(session: Session) -> None:
     for _ in range(3):
         make_event(session, url="https://bad.example/")
-    session.execute(update(WebhookEndpoint).values(failing_since=func.now()))
+    session.execute(update(WebhookHost).values(failing_since=func.now()))
     make_event(session, url="https://good.example/")
     claimed = claim_events(session)
     assert [(d.url, d.is_suspect) for d in claimed] == [("https://good.example/", False), ("https://bad.example/", True)]
     assert claim_events(session) == []
+
+
+def test_a_host_with_an_address_for_each_job_is_one_host(session: Session) -> None:
+    for number in range(5):
+        make_event(session, url=f"https://busy.example/{number}")
+    first = claim_events(session, per_host=2)
+    assert len(first) == 2
+    fail(session, first[0])
+    (endpoint, *others) = endpoints.list_endpoints(session, owner_id=None, limit=9)
+    assert all(other.failing_since == endpoint.failing_since != None for other in others)  # noqa: E711
+    deliveries.mark_delivered(session, first[1], OK)
+    session.expire_all()
+    assert others[-1].failing_since is None
+
+
+def test_a_host_that_failed_for_days_is_known_to_each_of_its_addresses(session: Session) -> None:
+    make_event(session, url="https://dead.example/1")
+    session.execute(update(WebhookHost).values(failing_since=func.now() - timedelta(days=DAYS, seconds=1)))
+    make_event(session, url="https://DEAD.example:443/2")
+    make_event(session, url="https://dead.example:8443/3")
+    other, first = claim_events(session)
+    assert (other.url, other.is_suspect, first.is_suspect) == ("https://dead.example:8443/3", False, True)
+    fail(session, first)
+    (second,) = claim_events(session)
+    fail(session, second)
+    for delivery in (first, second):
+        assert session.get_one(WebhookEndpoint, delivery.endpoint_id, populate_existing=True).disabled_at
+
+
+def test_a_key_has_its_share_whatever_hosts_it_names(session: Session) -> None:
+    key = Key(name="a", scopes=[], secret_sha256="x", webhook_secret="whsec_new")
+    session.add(key)
+    session.flush()
+    for number in range(6):
+        make_event(session, url=f"https://{number}.example/")
+    for table in (WebhookHost, WebhookEndpoint):
+        session.execute(update(table).values(owner_id=key.id))
+    make_event(session, url="https://nobodys.example/")
+    session.execute(update(WebhookHost).where(WebhookHost.name == "5.example:443").values(failing_since=func.now()))
+    first = claim_events(session, per_key=4)
+    assert len(first) == 5
+    assert claim_events(session, per_key=4) == []
+    deliveries.mark_delivered(session, next(d for d in first if "nobodys" not in d.url), OK)
+    assert len(claim_events(session, per_key=4)) == 1
+    assert [d.is_suspect for d in claim_events(session, per_key=12)] == [True]
 
 
 def test_events_are_signed_with_the_owners_secrets_while_the_key_is_valid(session: Session) -> None:
@@ -167,6 +212,7 @@ def test_events_are_signed_with_the_owners_secrets_while_the_key_is_valid(sessio
     session.add(key)
     session.flush()
     event = make_event(session)
+    session.execute(update(WebhookHost).values(owner_id=key.id))
     session.execute(update(WebhookEndpoint).values(owner_id=key.id))
     (delivery,) = claim_events(session)
     assert delivery.secrets == ("whsec_new", "whsec_old")
@@ -196,12 +242,13 @@ def test_finding_what_is_due_reads_an_index(session: Session) -> None:
     job = make_job(session)
     event = make_event(session)
     many = text(
-        "INSERT INTO webhook_events (id, job_id, endpoint_id, type, sequence, payload, state, attempt) "
-        "SELECT gen_random_uuid(), :job, :endpoint, 'job.progress', n, '{}', 'delivered', 1 FROM generate_series(1, 20000) n"
+        "INSERT INTO webhook_events (id, job_id, endpoint_id, host_id, type, sequence, payload, state, attempt) "
+        "SELECT gen_random_uuid(), :job, :endpoint, :host, 'job.progress', n, '{}', 'delivered', 1 "
+        "FROM generate_series(1, 20000) n"
     )
-    session.execute(many, {"job": job.id, "endpoint": event.endpoint_id})
+    session.execute(many, {"job": job.id, "endpoint": event.endpoint_id, "host": event.host_id})
     session.execute(text("ANALYZE webhook_events"))
-    query = deliveries._due_ids(suspects=False, limit=10, per_endpoint=2)
+    query = deliveries._due_ids(suspects=False, limit=10, shares=Shares(per_host=2, per_key=2))
     statement = str(query.compile(session.connection(), compile_kwargs={"literal_binds": True}))
     plan = "\n".join(session.scalars(text(f"EXPLAIN {statement}")))
     assert "Seq Scan on webhook_events" not in plan

@@ -3,10 +3,11 @@ from datetime import timedelta
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from store import jobs, predictions, retention
-from store.models import Job, Prediction, Upload
+from store import deliveries, jobs, predictions, retention, webhooks
+from store.deliveries import Outcome
+from store.models import Base, Job, Prediction, Upload, WebhookAttempt, WebhookEndpoint, WebhookEvent, WebhookHost
 from store.states import JobState
-from tests.store.rows import chunks_of, claim, finish, make_answer, make_running_job
+from tests.store.rows import chunks_of, claim, claim_events, finish, make_answer, make_running_job
 
 MINUTE = 60
 
@@ -33,7 +34,7 @@ def make_single(session: Session, *, age_seconds: float, blob_key: str) -> None:
     session.flush()
 
 
-def rows(session: Session, table: type[Upload] | type[Prediction]) -> int:
+def rows(session: Session, table: type[Base]) -> int:
     return session.scalar(select(func.count()).select_from(table)) or 0
 
 
@@ -49,6 +50,24 @@ def test_an_ended_job_expires_when_its_time_is_over_and_leaves_its_row(session: 
     assert retention.expired_jobs(session, limit=9) == []
     assert retention.expire_job(session, job.id) == []
     assert jobs.list_jobs(session, owner_id=None, limit=9) == []
+
+
+def test_what_was_told_of_a_job_goes_with_it_and_its_endpoint_with_the_last_job(session: Session) -> None:
+    first, second = make_ended_job(session), make_ended_job(session)
+    for job in (first, second):
+        webhooks.subscribe(session, job, url="https://a.example/", events=webhooks.DEFAULT_EVENTS)
+        webhooks.record_end(session, job)
+        expire(session, job)
+    (delivery,) = claim_events(session, limit=1)
+    outcome = Outcome(milliseconds=1, status=500)
+    assert deliveries.mark_failed(session, delivery, outcome, failing_days=1)
+    retention.expire_job(session, first.id)
+    assert [event.job_id for event in session.scalars(select(WebhookEvent))] == [second.id]
+    assert (rows(session, WebhookEndpoint), rows(session, WebhookHost)) == (1, 1)
+    retention.expire_job(session, second.id)
+    for table in (WebhookEvent, WebhookAttempt, WebhookEndpoint, WebhookHost):
+        assert rows(session, table) == 0
+    assert not deliveries.mark_failed(session, delivery, outcome, failing_days=1)
 
 
 def test_a_job_that_goes_on_does_not_expire(session: Session) -> None:
