@@ -6,12 +6,12 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Annotated
 
 from fastapi import Depends, Header
 
 from api.refusals import InvalidRequest, Limit
+from store.http_dates import parse_http_date
 
 _DIGITS = re.compile("[0-9]{1,9}")
 _MAX_SECONDS = 365 * 24 * 3600
@@ -22,18 +22,10 @@ def parse_cancel_after(text: str) -> datetime | timedelta:
     """A time, or how long from now. Raises `InvalidRequest`."""
     if _DIGITS.fullmatch(text) and 1 <= int(text) <= _MAX_SECONDS:
         return timedelta(seconds=int(text))
-    if (moment := _http_date(text)) and timedelta(0) < moment - datetime.now(UTC) <= timedelta(seconds=_MAX_SECONDS):
+    if (moment := parse_http_date(text)) and timedelta(0) < moment - datetime.now(UTC) <= timedelta(seconds=_MAX_SECONDS):
         return moment
     fault = f"{text[:100]!r} is none of: {_ALLOWED}"
     raise InvalidRequest(f"Cancel-After: {fault}.", errors=[{"where": ["header", "Cancel-After"], "what": fault}])
-
-
-def _http_date(text: str) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else None
 
 
 async def _cancel_after(

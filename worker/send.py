@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -16,6 +15,7 @@ from standardwebhooks import Webhook
 
 from store.addresses import Network
 from store.deliveries import Outcome
+from store.http_dates import parse_http_date
 from store.settings import Settings
 from store.targets import Target, parse_target
 from store.webhook_errors import WebhookRefused
@@ -131,8 +131,5 @@ def _seconds(retry_after: str | None) -> float | None:
         return None
     if retry_after.strip().isascii() and retry_after.strip().isdigit():
         return float(retry_after.strip()[:10])
-    try:
-        until = parsedate_to_datetime(retry_after)
-    except (ValueError, OverflowError, TypeError):
-        return None
-    return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+    until = parse_http_date(retry_after)
+    return None if until is None else max(0.0, (until - datetime.now(UTC)).total_seconds())
