@@ -12,6 +12,7 @@ _CODE = Path(__file__).resolve().parent.parent
 _WORKER_STOP_SECONDS = 20.0
 _STOP_MARGIN_SECONDS = 5.0
 _NONE = str(Settings.model_config["env_parse_none_str"])
+_SHUTDOWN_SECONDS = 5.0  # somebody waits for `penpress down`
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Programs:
 
     def api(self) -> Program:
         """The HTTP interface."""
-        seconds = self._settings.shutdown_grace_seconds + self._settings.shutdown_seconds
+        seconds = self._settings.shutdown_grace_seconds + _shutdown_seconds(self._settings)
         return self._python("api", "-m", "api", stop_seconds=seconds + _STOP_MARGIN_SECONDS)
 
     def worker(self, processes: int) -> Program:
@@ -94,6 +95,7 @@ def _environment(settings: Settings, addresses: Addresses) -> dict[str, str]:
         "port": addresses.port,
         "database_url": addresses.database_url,
         "redis_url": addresses.redis_url,
+        "shutdown_seconds": _shutdown_seconds(settings),
     }
     variables = {f"PENPRESS_{name.upper()}": _NONE if value is None else str(value) for name, value in given.items()}
     path = os.pathsep.join(filter(None, (str(_CODE), os.environ.get("PYTHONPATH"))))
@@ -104,3 +106,7 @@ def _environment(settings: Settings, addresses: Addresses) -> dict[str, str]:
         "PYTHONPATH": path,
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _shutdown_seconds(settings: Settings) -> float:
+    return settings.shutdown_seconds if "shutdown_seconds" in settings.model_fields_set else _SHUTDOWN_SECONDS

@@ -46,7 +46,10 @@ class Settings(BaseSettings):
     shutdown_grace_seconds: float = Field(
         0.5, ge=0, description="How long, after SIGTERM, the API says on `/readyz` that it stops before it does."
     )
-    shutdown_seconds: float = Field(5, gt=0, description="How long the API, when it stops, lets requests in flight finish.")
+    # Only uploads take so long; with none in flight the API ends at once.
+    shutdown_seconds: float = Field(
+        300, gt=0, description="How long the API, when it stops, lets requests in flight finish; under `penpress up` 5."
+    )
     database_seconds: float = Field(
         10, gt=0, description="A request gives up a statement that Postgres takes longer over, with a 503."
     )
@@ -126,8 +129,10 @@ class Settings(BaseSettings):
     max_unplanned_jobs: int = Field(2000, ge=1, description="Jobs that wait to be planned, before more are refused.")
 
     max_wait_seconds: int = Field(60, ge=0, description="How long a request may wait for its job (`Prefer: wait`).")
-    # A key that is revoked meanwhile is noticed when its holder comes again.
     max_stream_seconds: int = Field(3600, ge=0, description="How long a stream of events lasts; then its reader comes again.")
+    # A seat costs a file descriptor, of which a process often has 1,024.
+    max_client_waits: int = Field(100, ge=1, description="Requests and streams of one client that wait for a job at once.")
+    max_waits: int = Field(500, ge=1, description="Requests and streams of all clients that wait for a job at once.")
     # All who wait share one query; a shorter interval makes answers fresher and Postgres busier.
     watch_seconds: float = Field(0.25, gt=0, description="How often the API looks at jobs that somebody waits for.")
 

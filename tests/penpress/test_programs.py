@@ -50,3 +50,15 @@ def test_there_is_a_setting_of_which_none_is_not_the_default() -> None:
 def test_other_values_arrive_as_they_are(read) -> None:
     settings = read(PENPRESS_RETENTION_SECONDS="7", PENPRESS_WEBHOOK_HTTP_ALLOWED="yes", PENPRESS_LEASE_SECONDS="1.5")
     assert (settings.retention_seconds, settings.webhook_http_allowed, settings.lease_seconds) == (7, True, 1.5)
+
+
+def shutdown(settings: Settings) -> tuple[str, float]:
+    """What the API is told, and for how long it is waited for."""
+    program = Programs(settings, ADDRESSES).api()
+    return program.environment["PENPRESS_SHUTDOWN_SECONDS"], program.stop_seconds
+
+
+def test_on_one_machine_a_stop_is_quick_unless_somebody_wants_it_otherwise(tmp_path: Path) -> None:
+    assert Settings(home=tmp_path).shutdown_seconds == 300
+    assert shutdown(Settings(home=tmp_path)) == ("5.0", 10.5)
+    assert shutdown(Settings(home=tmp_path, shutdown_seconds=60)) == ("60.0", 65.5)
