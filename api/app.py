@@ -40,6 +40,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.services = await run_in_threadpool(Services.open, chosen)
         yield
         await app.state.services.watch.close()
+        await app.state.services.needs.close()
         await run_in_threadpool(app.state.services.close)
 
     app = FastAPI(

@@ -15,6 +15,8 @@ from sqlalchemy.orm import Session
 from api.keyring import Keyring
 from api.metrics import Metrics
 from api.rates import Rates
+from api.readiness import Needs, needs_of_service
+from api.seats import Seats
 from api.usage import Usage
 from api.watch import JobWatch
 from inference.images import ImageLimits
@@ -40,6 +42,8 @@ class Services:
     settings: Settings
     database: Database
     watch: JobWatch
+    seats: Seats
+    needs: Needs
     keyring: Keyring
     rates: Rates
     usage: Usage
@@ -72,14 +76,21 @@ class Services:
         database = Database.from_settings(
             settings, pool_size=_THREADPOOL_CONNECTIONS, patience_seconds=settings.database_seconds
         )
+        blobs = Blobs(settings.blobs)
         return cls(
             settings=settings,
             database=database,
             watch=JobWatch(database, seconds=settings.watch_seconds),
+            seats=Seats(total=settings.max_waits, per_client=settings.max_client_waits),
+            needs=Needs(
+                needs_of_service(
+                    database=database, queue=queue, models=models, blobs=blobs, min_free_bytes=settings.min_free_bytes
+                )
+            ),
             keyring=Keyring(database),
             rates=Rates(),
             usage=Usage(partial(_stored_bytes, database)),
-            blobs=Blobs(settings.blobs),
+            blobs=blobs,
             queue=queue,
             sender=LateSender(queue),
             models=models,

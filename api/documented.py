@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from api.access import Access, access_to
 from api.errors import Problem, problem_of
@@ -63,11 +63,12 @@ def _describe_access(document: dict[str, Any]) -> None:
 
 
 def _refusals(path: str, access: Access | Scope) -> list[type[Exception] | Exception]:
-    """Of whom an endpoint does not answer."""
-    elsewhere: list[type[Exception] | Exception] = [] if path == _ALWAYS_ANSWERED else [KeysRequired, UntrustedHost]
+    """Why an endpoint does not answer, whatever it is."""
+    anybody: list[type[Exception] | Exception]
+    anybody = [] if path == _ALWAYS_ANSWERED else [KeysRequired, UntrustedHost, OperationalError]  # the database knows the keys
     if access is Access.OPEN:
-        return elsewhere
-    refusals = [*elsewhere, KeyMissing, KeyUnknown, KeyRevoked, too_many_requests(6000, 2)]
+        return anybody
+    refusals = [*anybody, KeyMissing, KeyUnknown, KeyRevoked, too_many_requests(6000, 2)]
     if isinstance(access, Scope):
         refusals.append(scope_missing(access, frozenset(set(Scope) - {access})))
     return refusals

@@ -13,15 +13,16 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, FastAPI, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from api.deps import ServicesDep
 from api.documented import problems
 from api.examples import JOB_EVENTS
-from api.identity import CallerDep
+from api.identity import CallerDep, still_may
 from api.jobs import view_job
 from api.refusals import InvalidRequest, JobExpired, NotFound
 from api.schemas import JobView
+from api.seats import WAIT_REFUSALS
 
 router = APIRouter(tags=["jobs"])
 
@@ -30,6 +31,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     204: {"description": "The job has ended, and Last-Event-ID is its last event.", "content": {}},
 }
 _RECONNECT_MILLISECONDS = 2000
+_KEY_CHECK_SECONDS = 30.0
 
 
 class AllTold(Exception):
@@ -41,19 +43,20 @@ async def _job(
     services: ServicesDep,
     caller: CallerDep,
     last_event_id: Annotated[str, Header(description="The id of the last event that you have.")] = "",
-) -> JobView:
-    """Looked for before the stream begins, since afterwards nothing can be refused any more."""
+) -> AsyncIterator[JobView]:
+    """Looked for before the stream begins, since afterwards nothing can be refused any more; the seat is held to its end."""
     view = await run_in_threadpool(view_job, services, job_id, caller)
     if view.is_finished and _event_id(view) == last_event_id:
         raise AllTold
-    return view
+    with services.seats.taken(caller.client):
+        yield view
 
 
 @router.get(
     "/jobs/{job_id}/events",
     summary="A job's progress, as it happens",
     response_class=EventSourceResponse,
-    responses=_ANSWERS | problems(NotFound, JobExpired, InvalidRequest, OperationalError),
+    responses=_ANSWERS | problems(NotFound, JobExpired, InvalidRequest, *WAIT_REFUSALS),
 )
 async def get_events(
     request: Request,
@@ -63,6 +66,7 @@ async def get_events(
 ) -> AsyncIterator[ServerSentEvent]:
     """`state` when the job's state changes, `progress` when its counts do; the data is the job. Ends after the last state."""
     told, ends_at = last_event_id, time.monotonic() + services.settings.max_stream_seconds
+    check_at = time.monotonic() + _KEY_CHECK_SECONDS
     while True:
         if (event_id := _event_id(view)) != told:
             yield _event(view, told)
@@ -70,6 +74,10 @@ async def get_events(
         if view.is_finished or request.app.state.is_stopping or time.monotonic() >= ends_at:
             return
         try:
+            if time.monotonic() >= check_at:
+                check_at = time.monotonic() + _KEY_CHECK_SECONDS
+                if not await still_may(request, services):
+                    return
             job = await services.watch.look(view.id)
         except SQLAlchemyError:
             return  # the client comes again, and is refused then if it must be

@@ -16,7 +16,7 @@ from fastapi import Depends, Request
 from api.access import Access, access_to
 from api.deps import Services, ServicesDep
 from api.keyring import SECRET_SHAPE, Keyring
-from api.refusals import KeyMissing, KeyRevoked, KeyUnknown, Limit, RateLimited, ScopeMissing
+from api.refusals import KeyMissing, KeyRevoked, KeyUnknown, Limit, RateLimited, RequestRefused, ScopeMissing
 from store.keys import KeyLimits, Scope
 from store.models import Key
 
@@ -58,6 +58,16 @@ async def authorise(request: Request, services: ServicesDep) -> None:
     _demand_rate(services, caller)
     _demand_scope(caller, access)
     request.state.caller = caller
+
+
+async def still_may(request: Request, services: Services) -> bool:
+    """Whether whoever sent a request that has gone on for long would still be let in. Raises SQLAlchemy's errors."""
+    try:
+        caller = await run_sync(_caller, services.keyring, request)
+        _demand_scope(caller, access_to(request.method, request.scope["route"].path))
+    except RequestRefused:
+        return False
+    return True
 
 
 async def get_caller(request: Request) -> Caller:

@@ -30,11 +30,14 @@ from api.refusals import (
     NotAZip,
     NotFound,
     NothingUploaded,
+    TooManyWaiting,
     UnsupportedUpload,
     UploadAborted,
+    WaitingFull,
 )
 from api.room import disk_full
 from api.schemas import JobList, JobView
+from api.seats import WAIT_REFUSALS
 from api.subscription import WEBHOOK_REFUSALS, refuse_webhook
 from api.terms import CancelAfterDep, Terms, settled_retention
 from api.waiting import WaitDep, wait_for_end
@@ -140,7 +143,10 @@ async def submit_job(
             services.sender.plan_job(view.id)
     attempt.mark(response)
     response.headers.update({"Location": f"/jobs/{view.id}", "Retry-After": POLL_SECONDS})
-    return await wait_for_end(request, response, services, view, wait)
+    try:
+        return await wait_for_end(request, response, services, caller, view, wait)
+    except (TooManyWaiting, WaitingFull):
+        return view  # it is accepted all the same
 
 
 def _create_job(
@@ -199,14 +205,14 @@ def parse_cursor(cursor: str | None) -> UUID | None:
     "/jobs/{job_id}",
     summary="How far a job is",
     response_model=JobView,
-    responses=NOT_MODIFIED | problems(NotFound, JobExpired, InvalidRequest, OperationalError),
+    responses=NOT_MODIFIED | problems(NotFound, JobExpired, InvalidRequest, *WAIT_REFUSALS),
 )
 async def get_job(
     job_id: UUID, request: Request, response: Response, services: ServicesDep, caller: CallerDep, wait: WaitDep
 ) -> JobView | Response:
     """State, counts, progress and rate; while the job goes on, `Retry-After` says when to ask again."""
     view = await run_in_threadpool(view_job, services, job_id, caller)
-    view = await wait_for_end(request, response, services, view, wait)
+    view = await wait_for_end(request, response, services, caller, view, wait)
     if not view.is_finished:
         response.headers["Retry-After"] = POLL_SECONDS
     response.headers["ETag"] = tag = job_tag(view)
@@ -224,6 +230,11 @@ def found_job(session: Session, job_id: UUID, caller: Caller) -> Job:
     job = jobs.get_job(session, job_id, owner_id=caller.owner_id)
     if job is None:
         raise NotFound(f"There is no job {job_id}.")
+    refuse_expired(job)
+    return job
+
+
+def refuse_expired(job: Job) -> None:
+    """Raises `JobExpired`."""
     if job.state == JobState.EXPIRED:
         raise JobExpired(f"The job has expired at {job.expires_at:%Y-%m-%d %H:%M} UTC; its uploads and results are deleted.")
-    return job

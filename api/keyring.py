@@ -16,6 +16,11 @@ class Keyring:
         self._database = database
         self._has_keys = False
 
+    @property
+    def has_seen_keys(self) -> bool:
+        """Whether `has_keys` is known to be true, without asking."""
+        return self._has_keys
+
     def has_keys(self) -> bool:
         """Whether there is any key. Keys are revoked, never deleted: once there is one, nobody needs to ask again."""
         if not self._has_keys:

@@ -37,7 +37,7 @@ class OnlyThisMachineWithoutKeys:
 
 async def _refusal(scope: Scope, services: Services) -> Exception | None:
     fault = fault_of(scope, trusted_hosts(services.settings.trusted_hosts))
-    if fault is None:
+    if fault is None or services.keyring.has_seen_keys:
         return None
     try:
         return None if await run_sync(services.keyring.has_keys) else fault

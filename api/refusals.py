@@ -3,7 +3,7 @@
 RequestRefused
   InvalidRequest  NotFound  NotAZip  NoFiles  NothingUploaded  UploadTooLarge  TooManyFiles  UnsupportedUpload
   UploadAborted  BodyTooSlow  DiskFull  NoGradcam  NoPage  BadCursor  JobFinished  JobExpired  BadIdempotencyKey
-  TooManyOpenJobs  QuotaExceeded  QueueFull
+  TooManyOpenJobs  QuotaExceeded  QueueFull  TooManyWaiting  WaitingFull
   IdempotencyKeyInUse  IdempotencyKeyReused  NotReady
   KeyMissing  KeyUnknown  KeyRevoked  ScopeMissing  KeysRequired  UntrustedHost  RateLimited
 """
@@ -204,6 +204,22 @@ class QueueFull(RequestRefused):
     status = HTTPStatus.SERVICE_UNAVAILABLE
     reason = "queue_full"
     headers = _retry_after(30)
+
+
+class TooManyWaiting(RequestRefused):
+    """The client waits for jobs with as many requests as it may; it can end one, or ask without waiting."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    reason = "too_many_waiting"
+    headers = {"Retry-After": "5"}  # noqa: RUF012  # a Mapping, which nobody writes to
+
+
+class WaitingFull(RequestRefused):
+    """As many requests wait for jobs as may; ask without waiting."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    reason = "waiting_full"
+    headers = {"Retry-After": "5"}  # noqa: RUF012  # a Mapping, which nobody writes to
 
 
 class NotReady(RequestRefused):

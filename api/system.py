@@ -1,9 +1,7 @@
 """What operators and clients ask of the service itself: health, readiness, figures, versions, limits."""
 
 import platform
-from collections.abc import Callable
 from importlib.metadata import version
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
@@ -12,7 +10,6 @@ from api.documented import problems
 from api.examples import METRICS
 from api.metrics import CONTENT_TYPE
 from api.refusals import NotReady
-from api.room import require_room
 from api.schemas import Health, Info, LimitInfo, Liveness, Readiness
 from inference.images import FORMATS
 from registry.current import LoadedModel
@@ -33,18 +30,19 @@ _UNITS = {
     "_files": "files",
     "_dpi": "dpi",
     "_jobs": "jobs",
+    "_waits": "waiting requests",
 }
 _MORE_LIMITS = (
     *("pdf_dpi", "min_free_bytes", "min_body_bytes_per_second", "body_grace_seconds", "head_seconds"),
     *("retention_seconds", "idempotency_seconds"),
 )
-_NOT_READY = NotReady(
-    ready=False, checks={"database": "ok", "redis": "ok", "model": f"NoModel: {NoModel.__doc__}", "disk": "ok"}
-)
+# Everybody may ask, and what failed may name files and hosts.
+_MODEL_ERROR = "The model in production could not be loaded; GET /models/prod says why."
+_NOT_READY = NotReady(ready=False, checks={"database": "ok", "redis": "does not answer", "model": "ok", "disk": "ok"})
 
 
 @router.get("/health", summary="Health, as clients of the former service know it")
-def get_health(services: ServicesDep) -> Health:
+async def get_health(services: ServicesDep) -> Health:
     """Always 200; `status` and `model_status` say how things are."""
     model = _loaded(services)
     return Health(
@@ -52,7 +50,7 @@ def get_health(services: ServicesDep) -> Health:
         model_status="loaded" if model else "not loaded",
         model_version=model.version if model else None,
         model_info="Alias: prod",
-        model_error=services.models.last_error,
+        model_error=_MODEL_ERROR if services.models.last_error else None,
     )
 
 
@@ -70,31 +68,18 @@ async def get_livez() -> Liveness:
 
 
 @router.get("/readyz", summary="Whether the service can work", responses=problems(_NOT_READY))
-def get_readyz(request: Request, services: ServicesDep) -> Readiness:
+async def get_readyz(request: Request, services: ServicesDep) -> Readiness:
     """200 when database, queue, model and room for uploads are all there, else 503 with what is missing.
 
-    503 at once, too, when the process was asked to stop: what it works at it finishes, more should go elsewhere.
+    What it says is at most two seconds old, and found out once for all who ask; the log has the details. 503 at once, too,
+    when the process was asked to stop: what it works at it finishes, more should go elsewhere.
     """
     if request.app.state.is_stopping:
         raise NotReady("The service is stopping.", ready=False, checks={"process": "stopping"})
-    settings = services.settings
-    checks = {
-        "database": _check(services.database.ping),
-        "redis": _check(services.queue.ping),
-        "model": _check(services.models.get),
-        "disk": _check(lambda: require_room(services.blobs, min_free_bytes=settings.min_free_bytes, to_spool=0)),
-    }
+    checks = dict(await services.needs.check())
     if any(result != "ok" for result in checks.values()):
         raise NotReady(ready=False, checks=checks)
     return Readiness(ready=True, checks=checks)
-
-
-def _check(probe: Callable[[], Any]) -> str:
-    try:
-        probe()
-    except Exception as error:  # whatever it is, it is what is wrong
-        return f"{type(error).__name__}: {error}".splitlines()[0]
-    return "ok"
 
 
 @router.get(

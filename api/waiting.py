@@ -8,6 +8,7 @@ from fastapi import Depends, Header, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.deps import Services
+from api.identity import Caller
 from api.schemas import JobView
 
 _WAIT = re.compile(r'wait\s*=\s*"?([0-9]{1,6})"?', re.IGNORECASE)
@@ -32,12 +33,22 @@ async def _wait_seconds(
 WaitDep = Annotated[int | None, Depends(_wait_seconds)]
 
 
-async def wait_for_end(request: Request, response: Response, services: Services, view: JobView, wait: int | None) -> JobView:
-    """The job when it has ended, or after `wait` seconds, or when the service stops; says in a header how long that was."""
+async def wait_for_end(
+    request: Request, response: Response, services: Services, caller: Caller, view: JobView, wait: int | None
+) -> JobView:
+    """The job when it has ended, or after `wait` seconds, or when the service stops; says in a header how long that was.
+
+    Raises `TooManyWaiting` or `WaitingFull`.
+    """
     if wait is None:
         return view
     seconds = min(wait, services.settings.max_wait_seconds)
-    response.headers["Preference-Applied"] = f"wait={seconds}"
+    with services.seats.taken(caller.client):
+        response.headers["Preference-Applied"] = f"wait={seconds}"
+        return await _wait(request, services, view, seconds)
+
+
+async def _wait(request: Request, services: Services, view: JobView, seconds: int) -> JobView:
     try:
         async with asyncio.timeout(seconds):
             while not view.is_finished and not request.app.state.is_stopping:

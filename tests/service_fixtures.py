@@ -37,6 +37,14 @@ def wait_for_model(client: TestClient) -> None:
         time.sleep(0.02)
 
 
+def wait_until_ready(client: TestClient, *, status: int = 200) -> None:
+    """What `/readyz` says may be a little old."""
+    deadline = time.monotonic() + 30
+    while client.get("/readyz").status_code != status:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @pytest.fixture
 def work(settings: Settings, database: Database) -> Iterator[Callable[[str], None]]:
     """Do a job's work: plan it, classify its chunks."""

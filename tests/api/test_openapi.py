@@ -72,25 +72,27 @@ def test_every_declared_reason_is_documented_and_every_documented_one_is_declare
     assert set.union(*(documented(document, method, path) for method, path in endpoints)) == declared()
 
 
-ELSEWHERE = {(403, "keys_required"), (403, "untrusted_host")}
+ELSEWHERE = {(403, "keys_required"), (403, "untrusted_host"), (503, "database_unavailable")}
 KEYED = {(401, "key_missing"), (401, "key_unknown"), (401, "key_revoked"), (403, "scope_missing"), (429, "rate_limited")}
 
 
 @pytest.mark.parametrize(
     ("method", "path", "expected"),
     [
-        ("get", "/jobs", ELSEWHERE | KEYED | {(422, "invalid_request"), (422, "bad_cursor"), (503, "database_unavailable")}),
+        ("get", "/jobs", ELSEWHERE | KEYED | {(422, "invalid_request"), (422, "bad_cursor")}),
         (
             "get",
             "/jobs/{job_id}",
             ELSEWHERE
             | KEYED
-            | {(404, "not_found"), (410, "job_expired"), (422, "invalid_request"), (503, "database_unavailable")},
+            | {(404, "not_found"), (410, "job_expired"), (422, "invalid_request")}
+            | {(429, "too_many_waiting"), (503, "waiting_full")},
         ),
         ("get", "/readyz", ELSEWHERE | {(503, "not_ready")}),
         ("get", "/health", ELSEWHERE),
         ("get", "/livez", set()),
         ("get", "/info", ELSEWHERE | KEYED - {(403, "scope_missing")}),
+        ("get", "/metrics", ELSEWHERE | KEYED),
         ("get", "/models", ELSEWHERE | KEYED | {(503, "registry_unavailable")}),
         ("get", "/models/prod", ELSEWHERE | KEYED | {(503, "no_model")}),
     ],

@@ -53,7 +53,8 @@ def test_a_model_with_other_labels_is_refused_and_shown(client: TestClient, trac
     folder = write_bundle_with_other_labels(tmp_path / "bad")
     promote(tracking_uri, folder)
     health = refused(client)
-    assert health["model_error"] == SAID.format(version=2)
+    assert health["model_error"] == "The model in production could not be loaded; GET /models/prod says why."
+    assert client.get("/models/prod").json()["model_error"] == SAID.format(version=2)
     assert (health["status"], health["model_version"]) == ("healthy", "1")
     assert client.get("/readyz").status_code == 200
     assert client.post("/predict/", files={"file": ("a.png", png())}).json()["model_version"] == "1"

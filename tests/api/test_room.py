@@ -15,7 +15,7 @@ from store.database import Database
 from store.models import Job, Upload
 from store.settings import Settings
 from tests.pictures import encoded, png, zip_of
-from tests.service_fixtures import local_client, wait_for_model
+from tests.service_fixtures import local_client, wait_for_model, wait_until_ready
 from tests.tiny_disk import tiny_disk
 
 ZIP = {"Content-Type": "application/zip"}
@@ -121,9 +121,10 @@ def test_what_would_leave_too_little_free_is_refused_before_it_is_written(
         assert (limit["key"], limit["value"], limit["unit"]) == ("min_free_bytes", kept.min_free_bytes, "bytes")
         assert limit["observed"] <= DISK_BYTES
         assert files_on(disk) == []
-        assert client.get("/readyz").status_code == 200
+        wait_until_ready(client)
         (disk / "ballast").write_bytes(bytes(100 * 1024))
-        assert client.get("/readyz").json()["checks"]["disk"].startswith("DiskFull")
+        wait_until_ready(client, status=503)
+        assert client.get("/readyz").json()["checks"]["disk"] == "has too little room for uploads"
 
 
 @pytest.mark.parametrize("announced", [True, False])
