@@ -13,7 +13,7 @@ from api.deps import Services, ServicesDep
 from api.documented import problems
 from api.idempotency import Attempt, IdempotencyKeyDep, attempted
 from api.identity import Caller, CallerDep
-from api.jobs import POLL_SECONDS, found_job
+from api.jobs import POLL_SECONDS, found_job, refuse_expired
 from api.refusals import (
     BadIdempotencyKey,
     IdempotencyKeyInUse,
@@ -46,6 +46,7 @@ def cancel_job(job_id: UUID, services: ServicesDep, caller: CallerDep, response:
     with services.database.transaction() as session:
         found_job(session, job_id, caller)
         job = jobs.request_cancel(session, job_id, reason="cancelled", detail="Its client cancelled it.")
+    refuse_expired(job)  # it may have been in between
     if job.state not in (JobState.CANCELLING, JobState.CANCELLED):
         raise JobFinished(f"The job is {job.state.value} and cannot be cancelled any more.")
     response.status_code = HTTPStatus.OK if job.state == JobState.CANCELLED else HTTPStatus.ACCEPTED

@@ -4,6 +4,7 @@ What the service refuses itself stands in `api/refusals.py`; the libraries below
 """
 
 import json
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match, Mount
 
 from api.headers import secure
-from api.refusals import DiskFull, IdempotencyKeyInUse, InvalidRequest, Limit, RequestRefused, UploadAborted
+from api.refusals import DiskFull, IdempotencyKeyInUse, InvalidRequest, JobExpired, Limit, RequestRefused, UploadAborted
 from inference.cam import PackedCamError
 from inference.classifier import ClassifierError
 from inference.errors import BundleError, FileTooLarge, ImageError
@@ -27,7 +28,7 @@ from store.archives import ArchiveError
 from store.blobs import BlobMissing, BlobsFull, BlobsUnavailable
 from store.idempotency import KeyLost
 from store.redaction import redact
-from store.retries import JobNotFinished, NothingFailed
+from store.retries import JobNotFinished, NothingFailed, SourceExpired
 from store.webhook_errors import AddressRefused, BadWebhookUrl, EndpointDisabled, HttpsRequired, NoWebhookSecret
 
 
@@ -63,6 +64,7 @@ class Answer(NamedTuple):
     status: HTTPStatus
     reason: str
     detail: str | None = None  # in place of the error's own, which would show SQL or is for developers
+    headers: Mapping[str, str] = {}
 
 
 _DATABASE = Answer(HTTPStatus.SERVICE_UNAVAILABLE, "database_unavailable", "The database does not answer; try again.")
@@ -77,7 +79,8 @@ ANSWERS: dict[type[Exception], Answer] = {
     ArchiveError: Answer(HTTPStatus.UNPROCESSABLE_ENTITY, ArchiveError.reason),
     JobNotFinished: Answer(HTTPStatus.CONFLICT, "job_not_finished"),
     NothingFailed: Answer(HTTPStatus.CONFLICT, "nothing_failed"),
-    KeyLost: Answer(IdempotencyKeyInUse.status, IdempotencyKeyInUse.reason),
+    KeyLost: Answer(IdempotencyKeyInUse.status, IdempotencyKeyInUse.reason, headers=IdempotencyKeyInUse.headers),
+    SourceExpired: Answer(JobExpired.status, JobExpired.reason),
     EndpointDisabled: Answer(HTTPStatus.CONFLICT, EndpointDisabled.reason),
     **{
         kind: Answer(HTTPStatus.UNPROCESSABLE_ENTITY, kind.reason)
@@ -102,8 +105,12 @@ def problem_of(error: Exception) -> Problem:
     """What a refusal, or an error of the table, is answered with."""
     if isinstance(error, RequestRefused):
         return _problem(error.status, error.reason, str(error), **error.members)
-    answer = next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
+    answer = _listed_answer(error)
     return _problem(answer.status, getattr(error, "reason", answer.reason), answer.detail or str(error))
+
+
+def _listed_answer(error: Exception) -> Answer:
+    return next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
 
 
 def _problem(status: HTTPStatus, reason: str, detail: str, **members: Any) -> Problem:
@@ -127,8 +134,7 @@ async def _listed(_request: Request, error: Exception) -> JSONResponse:
 def problem_response(error: Exception) -> JSONResponse:
     """The answer to a refusal, or to an error of the table."""
     response = _response(problem_of(error))
-    if isinstance(error, RequestRefused):
-        response.headers.update(error.headers)
+    response.headers.update(error.headers if isinstance(error, RequestRefused) else _listed_answer(error).headers)
     return response
 
 
@@ -142,7 +148,7 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     if isinstance(error.__cause__, RequestRefused):  # FastAPI wraps what reading a body raises
-        return _response(problem_of(error.__cause__))
+        return problem_response(error.__cause__)
     status = HTTPStatus(error.status_code)
     headers = dict(error.headers or {})
     if status == HTTPStatus.METHOD_NOT_ALLOWED:

@@ -21,7 +21,7 @@ from api.jobs import found_job
 from api.refusals import BadCursor, InvalidRequest, JobExpired, NotFound
 from api.results_format import csv_header, csv_lines, ndjson_lines, prediction_csv_row
 from api.schemas import PredictedClass, PredictionView, ResultPage, prediction_fields
-from store import predictions
+from store import jobs, predictions
 from store.models import Job, Prediction
 from store.predictions import Filters
 from store.states import ItemStatus
@@ -114,7 +114,7 @@ def get_results(
 
 def _page(session: Session, job: Job, query: ResultQuery) -> ResultPage:
     after = _parse_cursor(query.cursor) if query.cursor is not None else None
-    rows = predictions.list_results(session, job, filters=query.filters, limit=query.limit + 1, after=after)
+    rows = _read_rows(session, job, query.filters, limit=query.limit + 1, after=after)
     page = rows[: query.limit]
     cursor = _make_cursor(page[-1]) if len(rows) > query.limit else None
     return ResultPage(items=[PredictionView.of(row) for row in page], next_cursor=cursor)
@@ -137,7 +137,8 @@ def _parse_cursor(cursor: str) -> tuple[int, int]:
 def _stream(services: Services, job: Job, filters: Filters, form: Format) -> Iterator[str]:
     """Text in pieces of a thousand rows: a piece costs a hop to a thread, a row must not.
 
-    Each piece has a transaction of its own, so that a client that reads slowly holds no connection.
+    Each piece has a transaction of its own, so that a client that reads slowly holds no connection. Should the job
+    expire meanwhile, `JobExpired` breaks the connection: 200 was said, and half of the rows must not look like all of them.
     """
     if form == "csv":
         yield csv_header()
@@ -152,4 +153,14 @@ def _stream(services: Services, job: Job, filters: Filters, form: Format) -> Ite
 
 def _next_rows(services: Services, job: Job, filters: Filters, after: tuple[int, int] | None) -> Sequence[Prediction]:
     with services.database.transaction() as session:
-        return predictions.list_results(session, job, filters=filters, limit=_PIECE_ROWS, after=after)
+        return _read_rows(session, job, filters, limit=_PIECE_ROWS, after=after)
+
+
+def _read_rows(
+    session: Session, job: Job, filters: Filters, *, limit: int, after: tuple[int, int] | None
+) -> Sequence[Prediction]:
+    """Up to `limit` rows. Raises `JobExpired` where there are fewer because they have just been deleted."""
+    rows = predictions.list_results(session, job, filters=filters, limit=limit, after=after)
+    if len(rows) < limit and jobs.is_expired(session, job.id):
+        raise JobExpired
+    return rows

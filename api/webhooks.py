@@ -16,7 +16,7 @@ from api.documented import problems
 from api.examples import WEBHOOK_ENDPOINT, WEBHOOK_EVENT
 from api.identity import CallerDep
 from api.jobs import found_job, parse_cursor
-from api.refusals import BadCursor, InvalidRequest, NotFound
+from api.refusals import BadCursor, InvalidRequest, JobExpired, NotFound
 from store import endpoints, webhooks
 from store.models import WebhookEvent
 from store.states import EventState, EventType
@@ -96,7 +96,7 @@ class PageQuery(BaseModel):
 @router.get(
     "/jobs/{job_id}/webhooks",
     summary="What was told of a job",
-    responses=problems(NotFound, InvalidRequest, BadCursor, OperationalError),
+    responses=problems(NotFound, JobExpired, InvalidRequest, BadCursor, OperationalError),
 )
 def list_events(job_id: UUID, session: SessionDep, caller: CallerDep, query: Annotated[PageQuery, Query()]) -> EventList:
     """Every event with the log of its attempts."""

@@ -60,6 +60,11 @@ def get_job(session: Session, job_id: uuid.UUID, *, owner_id: uuid.UUID | None) 
     return job if job is not None and owner_id in (None, job.owner_id) else None
 
 
+def is_expired(session: Session, job_id: uuid.UUID) -> bool:
+    """Whether it is by now, whatever this session has read of it before."""
+    return session.scalar(select(Job.state).where(Job.id == job_id)) == JobState.EXPIRED
+
+
 def read_jobs(session: Session, job_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, Job]:
     """Those of the jobs that are there, by id."""
     return {job.id: job for job in session.scalars(select(Job).where(Job.id.in_(job_ids)))}

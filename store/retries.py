@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from store import jobs
 from store.jobs import NewUpload
 from store.models import Job, Prediction, Upload
-from store.states import FINISHED_STATES, ItemStatus
+from store.states import FINISHED_STATES, ItemStatus, JobState
 
 
 class JobNotFinished(Exception):
@@ -21,14 +21,20 @@ class NothingFailed(Exception):
     """No item of the job failed, so there is nothing to try again."""
 
 
+class SourceExpired(Exception):
+    """The job was kept for as long as it should be; its uploads and results are deleted."""
+
+
 def retry_failed(session: Session, job_id: uuid.UUID, *, cancel_after: datetime | timedelta | None) -> Job:
     """A queued job over the failed items of `job_id`, done as that one was but with the model then in production.
 
-    A document of which one page failed is tried again as a whole. Raises `JobNotFinished` or `NothingFailed`.
+    A document of which one page failed is tried again as a whole. Raises `JobNotFinished`, `NothingFailed` or `SourceExpired`.
     """
     source = session.get_one(Job, job_id, populate_existing=True, with_for_update=True)  # it must not expire meanwhile
     if source.state not in FINISHED_STATES:
         raise JobNotFinished(f"The job is {source.state.value}. {JobNotFinished.__doc__}")
+    if source.state == JobState.EXPIRED:
+        raise SourceExpired(SourceExpired.__doc__)
     failed = _failed_members(session, job_id)
     if not failed:
         raise NothingFailed(NothingFailed.__doc__)

@@ -2,14 +2,22 @@ import base64
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+from uuid import UUID
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
 from api import results
+from api.app import create_app
 from api.results_format import CSV_COLUMNS, csv_lines, csv_row, safe_cell
+from store import retention
+from store.database import Database
+from store.models import Prediction
+from store.settings import Settings
+from tests.penpress.fake_service import serving
 from tests.pictures import DARK, GREY, LIGHT, png
 
 Finished = Callable[..., dict[str, Any]]
@@ -85,6 +93,27 @@ def test_a_stream_of_many_pieces_is_the_whole(
     whole = client.get(job["links"][f"results_{form}"]).text
     monkeypatch.setattr(results, "_PIECE_ROWS", 2)
     assert client.get(job["links"][f"results_{form}"]).text == whole
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson"])
+def test_a_stream_whose_job_expires_breaks_off_instead_of_ending(
+    settings: Settings, database: Database, job: dict[str, Any], form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_rows = results._read_rows
+
+    def read_then_expire(*arguments: Any, **options: Any) -> Sequence[Prediction]:
+        rows = read_rows(*arguments, **options)
+        with database.transaction() as session:
+            retention.expire_job(session, UUID(job["id"]))
+        return rows
+
+    monkeypatch.setattr(results, "_PIECE_ROWS", 2)
+    monkeypatch.setattr(results, "_read_rows", read_then_expire)
+    with serving(create_app(settings), lifespan="on") as url:
+        address = url + job["links"][f"results_{form}"]
+        with pytest.raises(httpx.RemoteProtocolError):
+            httpx.get(address)
+        assert httpx.get(address).json()["reason"] == "job_expired"
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])

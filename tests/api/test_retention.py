@@ -3,11 +3,17 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
 
+from api import control
 from api.app import create_app
+from api.identity import Caller
+from api.jobs import found_job
 from store import retention
 from store.database import Database
+from store.models import Job
 from store.settings import Settings
 from tests.pictures import png
 from tests.service_fixtures import local_client
@@ -42,3 +48,29 @@ def test_an_expired_job_is_gone(finished: Finished, client: TestClient, database
     for answer in (client.get(here), client.get(f"{here}/results"), client.post(f"{here}/cancel")):
         assert (answer.status_code, answer.json()["reason"]) == (410, "job_expired")
     assert client.get("/jobs").json()["jobs"] == []
+
+
+def test_a_job_that_expires_under_a_request_is_gone_for_it_too(
+    finished: Finished, client: TestClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is there when it is looked for, and is not when it is locked."""
+    for what in ("retry", "cancel"):
+        job = finished({"a.png": b"no image"})
+
+        def find_then_expire(session: Session, job_id: UUID, caller: Caller) -> Job:
+            found = found_job(session, job_id, caller)
+            with database.transaction() as other:
+                retention.expire_job(other, job_id)
+            return found
+
+        monkeypatch.setattr(control, "found_job", find_then_expire)
+        answer = client.post(f"{job['links']['self']}/{what}")
+        assert (answer.status_code, answer.json()["reason"]) == (410, "job_expired")
+
+
+def test_the_webhooks_of_an_expired_job_are_gone(finished: Finished, client: TestClient, database: Database) -> None:
+    job = finished({"a.png": png()})
+    with database.transaction() as session:
+        retention.expire_job(session, UUID(job["id"]))
+    assert client.get(f"{job['links']['self']}/webhooks").status_code == 410
+    assert "410" in client.get("/openapi.json").json()["paths"]["/jobs/{job_id}/webhooks"]["get"]["responses"]
