@@ -75,7 +75,7 @@ def black_holed(service: str) -> Outage:
 
 
 def flushed(stack: Stack) -> AbstractContextManager[None]:
-    """Redis loses everything it holds, ten times a second: hardly any message reaches a worker."""
+    """Redis loses everything it holds, ten times a second: what waits there at those moments is lost."""
 
     def flush() -> None:
         with _redis(stack) as client:
