@@ -92,6 +92,8 @@ class Load:
         """Submit one job until it is accepted; its id. None if `give_up` was set before."""
         body = self._album.zip_of(numbers)
         self._log.note("submitted", key=key, numbers=numbers)
+        with self._numbers_lock:
+            self._begun_items += len(numbers)
         with httpx.Client(base_url=self._url, timeout=_ANSWER_SECONDS) as client:
             while not (give_up and give_up.is_set()):
                 if job_id := self._try(client, key, body):
@@ -128,7 +130,6 @@ class Load:
                 chance = random.Random(f"{self._seed} job {number}")
                 size = chance.randint(*chance.choices(_SIZES, _SIZE_WEIGHTS)[0])
                 size = max(self._smallest, min(self._largest, size))
-                self._begun_items += size
             self.submit(f"{self._seed}-{number}", self._album.pick(chance, size))
 
     def _is_ahead(self) -> bool:

@@ -46,5 +46,5 @@ class Pace:
 
 
 DEFAULT = Pace("default", lease=60, heartbeat=15, sweep=10, hint=20, freeze=90, webhook_timeout=15)
-LONG = Pace("scaled", lease=4, heartbeat=1, sweep=1, hint=2, freeze=6)
+LONG = Pace("scaled", lease=4, heartbeat=1, sweep=1, hint=2, freeze=5)
 SHORT = Pace("short", lease=2, heartbeat=0.5, sweep=0.5, hint=1, freeze=3)
