@@ -52,7 +52,7 @@ bench: $(VENV)/.dev ## Measure the batch path and /predict/ against a plain loop
 
 .PHONY: chaos
 chaos: $(VENV)/.dev | build ## Strike the service 300 times while it works on 50,000 items: nothing may be lost, doubled or wrong
-	@status=0; to="--results tests/chaos/results"; \
+	@status=0; to="--results tests/chaos/results"; rm -f tests/chaos/results/as-it-is*.json; \
 	$(BIN)/python -m tests.chaos --killers $$to || status=1; \
 	$(BIN)/python -m tests.chaos --default-leases $$to > build/chaos-default-leases.log & beside=$$!; \
 	$(BIN)/python -m tests.chaos $$to $(CHAOS_OPTIONS) || status=1; \

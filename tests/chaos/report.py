@@ -13,7 +13,6 @@ PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- measured: python -m tests.chaos.report -->", "<!-- end of what was measured -->"
 
 _COLUMNS = {
-    "as-it-is": "as it is",
     "default-leases": "as it is, default leases",
     "no-sweep": "sweep off",
     "no-job-lock": "job lock removed",
@@ -35,18 +34,33 @@ _COUNTED = {
 
 def rendered(results: Path = RESULTS) -> str:
     """Everything that stands between the marks; runs that were not made have no column."""
-    files = {name: results / f"{name}.json" for name in _COLUMNS}
-    found = {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
+    long = _together([json.loads(file.read_text()) for file in sorted(results.glob("as-it-is*.json"))])
+    files = {words: results / f"{name}.json" for name, words in _COLUMNS.items()}
+    found = {"as it is": long} | {words: json.loads(file.read_text()) for words, file in files.items() if file.exists()}
     parts = [_verdicts(found)]
-    parts += [_recoveries(found[name]) for name in ("as-it-is", "default-leases") if name in found]
-    parts.append(_answers(found["as-it-is"]["answers"]))
+    parts += [_recoveries(run) for run in found.values() if run["sabotage"] is None]
+    parts.append(_answers(long["answers"]))
     if (file := results / "killers.json").exists():
         parts.append(_killers(json.loads(file.read_text())))
     return "\n\n".join(parts)
 
 
+def _together(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Runs of the same pace, which may have gone on side by side, as one; the times of answers are the first one's."""
+    first = runs[0]
+    return first | {
+        "seed": " and ".join(str(run["seed"]) for run in runs),
+        "seconds": max(run["seconds"] for run in runs),
+        "verdict": {name: sum(run["verdict"][name] for run in runs) for name in _COUNTED}
+        | {"is_good": all(run["verdict"]["is_good"] for run in runs)},
+        "wanted": {name: max(run["wanted"][name] for run in runs) for name in first["wanted"]},
+        "faults": [fault for run in runs for fault in run["faults"]],
+        "late": [fault for run in runs for fault in run["late"]],
+    }
+
+
 def _verdicts(found: dict[str, Any]) -> str:
-    lines = ["| | " + " | ".join(_COLUMNS[name] for name in found) + " |", "|---|" + "---:|" * len(found)]
+    lines = ["| | " + " | ".join(found) + " |", "|---|" + "---:|" * len(found)]
     for name, words in _COUNTED.items():
         lines.append(f"| {words} | " + " | ".join(f"{run['verdict'][name]:,}" for run in found.values()) + " |")
     for name, words in (("faults", "faults"), ("late", "recoveries later than promised, or never")):
