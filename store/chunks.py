@@ -100,27 +100,41 @@ def is_wanted(session: Session, chunk_id: uuid.UUID, token: uuid.UUID) -> bool:
 
 
 def hand_back(session: Session, claim: Claim) -> None:
-    """leased → ready without blame, to be announced at once: its worker stops, or its job was cancelled, which may end it."""
+    """leased → ready without blame, to be announced at once: its worker stops, or its job was cancelled, which may end it.
+
+    If the lease ran out meanwhile, the loss is forgiven.
+    """
     session.execute(select(Job.id).where(Job.id == claim.job_id).with_for_update())  # the job before the chunk
-    session.execute(
-        update(Chunk)
-        .where(Chunk.id == claim.chunk_id, Chunk.lease_token == claim.token, Chunk.state == ChunkState.LEASED)
-        .values(state=ChunkState.READY, lease_token=None, lease_until=None, attempt=Chunk.attempt - 1, hinted_at=NEVER_HINTED)
-    )
-    jobs.settle_cancelled(session, claim.job_id)
+    _give_back(session, claim, hinted_at=NEVER_HINTED)
 
 
 def release_chunk(session: Session, claim: Claim, *, waits_for: str) -> None:
     """leased → ready without blame: the worker is well, but something around it is missing. The sweep announces it again, and
-    the job shows the cause meanwhile.
+    the job shows the cause meanwhile. If the lease ran out meanwhile, the loss is forgiven.
     """
     jobs.note_waiting(session, claim.job_id, waits_for)  # first, since it locks the job, and the job comes before the chunk
+    _give_back(session, claim, hinted_at=func.now())
+
+
+def _give_back(session: Session, claim: Claim, *, hinted_at: Any) -> None:
+    _forgive_loss(session, claim)
+    held = (Chunk.id == claim.chunk_id) & (Chunk.lease_token == claim.token) & (Chunk.state == ChunkState.LEASED)
+    ready = {"state": ChunkState.READY, "lease_token": None, "lease_until": None, "lost_token": None}
+    session.execute(update(Chunk).where(held).values(**ready, attempt=Chunk.attempt - 1, hinted_at=hinted_at))
+    jobs.settle_cancelled(session, claim.job_id)
+
+
+def _forgive_loss(session: Session, claim: Claim) -> None:
+    """Who comes back with a lease that ran out was kept from renewing it, by an outage perhaps, and was killed by no item.
+
+    It may be in halves by now, or with another worker, whose own claim counts as before.
+    """
+    lost = (Chunk.lost_token == claim.token) & Chunk.lease_token.is_distinct_from(claim.token)
     session.execute(
         update(Chunk)
-        .where(Chunk.id == claim.chunk_id, Chunk.lease_token == claim.token, Chunk.state == ChunkState.LEASED)
-        .values(state=ChunkState.READY, lease_token=None, lease_until=None, attempt=Chunk.attempt - 1, hinted_at=func.now())
+        .where(Chunk.job_id == claim.job_id, lost, Chunk.state != ChunkState.DONE)
+        .values(attempt=func.greatest(Chunk.attempt - 1, 0), losses=func.greatest(Chunk.losses - 1, 0), lost_token=None)
     )
-    jobs.settle_cancelled(session, claim.job_id)
 
 
 def expired_chunks(session: Session, *, limit: int) -> Sequence[uuid.UUID]:
@@ -130,18 +144,28 @@ def expired_chunks(session: Session, *, limit: int) -> Sequence[uuid.UUID]:
     return session.scalars(query.order_by(Chunk.lease_until).limit(limit)).all()
 
 
-def recover_chunk(session: Session, chunk_id: uuid.UUID, *, max_attempts: int) -> Sequence[uuid.UUID]:
+def recover_chunk(session: Session, chunk_id: uuid.UUID, *, max_attempts: int, grace_seconds: float) -> Sequence[uuid.UUID]:
     """Take a chunk from its silent worker; the ids of the chunks to announce, which count as never announced.
 
     The first time it is offered again as it is. After that it is halved, so that an item that kills its worker ends alone in
     its chunk. Alone, it fails with the reason `worker_lost` after `max_attempts` losses, of which those that it had a part in
-    before the split count as one.
+    before the split count as one. Before that its worker has `grace_seconds` to show that it lives: nobody has seen it die, and
+    after an outage the sweep may be the first to be back.
     """
     chunk = _lock_expired(session, chunk_id)
     if chunk is None:
         return []
+    if _is_last_attempt(chunk, max_attempts) and chunk.lost_token != chunk.lease_token:
+        chunk.lost_token = chunk.lease_token
+        chunk.lease_until = func.now() + timedelta(seconds=grace_seconds)
+        return []
     chunk.losses += 1
+    chunk.lost_token = chunk.lease_token
     return put_back(session, chunk, max_attempts=max_attempts, how="it fell silent")
+
+
+def _is_last_attempt(chunk: Chunk, max_attempts: int) -> bool:
+    return len(chunk.members) == 1 and chunk.attempt >= max_attempts
 
 
 def put_back(session: Session, chunk: Chunk, *, max_attempts: int, how: str) -> Sequence[uuid.UUID]:
@@ -151,7 +175,7 @@ def put_back(session: Session, chunk: Chunk, *, max_attempts: int, how: str) -> 
     """
     if len(chunk.members) > 1 and chunk.attempt > 1:
         return _split(session, chunk)
-    if len(chunk.members) == 1 and chunk.attempt >= max_attempts:
+    if _is_last_attempt(chunk, max_attempts):
         _give_up(session, chunk, how)
         return []
     chunk.state, chunk.lease_token, chunk.lease_until, chunk.hinted_at = ChunkState.READY, None, None, NEVER_HINTED
@@ -170,7 +194,8 @@ def _split(session: Session, chunk: Chunk) -> Sequence[uuid.UUID]:
     """Halves start with one attempt against them: the next loss splits them again at once."""
     middle = len(chunk.members) // 2
     parts = (chunk.members[:middle], chunk.members[middle:])
-    halves = [Chunk(id=new_id(), job_id=chunk.job_id, members=part, attempt=1, hinted_at=NEVER_HINTED) for part in parts]
+    common = {"job_id": chunk.job_id, "attempt": 1, "lost_token": chunk.lost_token, "hinted_at": NEVER_HINTED}
+    halves = [Chunk(id=new_id(), members=part, **common) for part in parts]
     session.add_all(halves)
     session.delete(chunk)
     return [half.id for half in halves]

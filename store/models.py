@@ -172,6 +172,7 @@ class Chunk(Base):
     losses: Mapped[int] = mapped_column(
         default=0, server_default="0"
     )  # workers that died with it in hand, whoever was to blame
+    lost_token: Mapped[uuid.UUID | None]  # of the lease that ran out last: its holder may live on, and say so
     lease_token: Mapped[uuid.UUID | None]
     lease_until: Mapped[datetime | None]
     hinted_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -42,12 +42,12 @@ def _carry_out(runtime: Runtime, claim: Claim) -> None:
     try:
         _classify_claimed(runtime, claim)
     except LeaseLost:
-        give_back(runtime.database, lambda session: chunks.hand_back(session, claim))
+        give_back(runtime, lambda session: chunks.hand_back(session, claim))
     except MODEL_GONE as error:
         _fail_job(runtime, claim, error)
     except PASSING as error:
         cause = cause_of(error)
-        give_back(runtime.database, lambda session: chunks.release_chunk(session, claim, waits_for=cause))
+        give_back(runtime, lambda session: chunks.release_chunk(session, claim, waits_for=cause))
         runtime.mark.rest()
         raise
 
@@ -74,7 +74,8 @@ def _classify_claimed(runtime: Runtime, claim: Claim) -> None:
         rows = list(_answer_items(runtime, claim, classifier, lease))
         faults.reach("before_commit")
         with lease.waiting(), runtime.database.transaction() as session:
-            jobs.finish_chunk(session, claim.chunk_id, claim.token, rows)
+            if not jobs.finish_chunk(session, claim.chunk_id, claim.token, rows):
+                raise LeaseLost
 
 
 def _answer_items(runtime: Runtime, claim: Claim, classifier: Classifier, lease: Lease) -> Iterator[NewPrediction]:

@@ -41,11 +41,11 @@ def _carry_out(runtime: Runtime, job: Job, token: uuid.UUID) -> list[uuid.UUID]:
     try:
         return _plan_claimed(runtime, job, token)
     except LeaseLost:
-        give_back(runtime.database, lambda session: planning.hand_back_planning(session, job.id, token))
+        give_back(runtime, lambda session: planning.hand_back_planning(session, job.id, token))
         return []
     except PASSING_FOR_A_PLAN as error:
         cause = cause_of(error)
-        give_back(runtime.database, lambda session: planning.release_planning(session, job.id, token, waits_for=cause))
+        give_back(runtime, lambda session: planning.release_planning(session, job.id, token, waits_for=cause))
         runtime.mark.rest()
         raise
 

@@ -4,6 +4,7 @@ A worker that dies counts as an attempt against its work, and so does an excepti
 which runs out. What is only missing for now blames nobody: the work is given back, and its job shows what it waits for.
 """
 
+import itertools
 import logging
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from inference.errors import BundleError
 from inference.golden import GoldenMismatch
 from registry.errors import NoSuchVersion, RegistryError
 from store.blobs import BlobsUnavailable
-from store.database import Database
+from worker.runtime import Runtime
 
 MODEL_GONE = (NoSuchVersion, BundleError, WrongGraph)
 """The version that a running job is pinned to cannot be had or cannot be run, now or ever."""
@@ -42,13 +43,24 @@ def cause_of(error: Exception) -> str:
     return "The database did not answer." if isinstance(error, DATABASE_FAILED) else str(error)
 
 
-def give_back(database: Database, release: Callable[[Session], None]) -> None:
-    """Run `release` in a transaction. A database that stays away for longer leaves the work to its lease."""
-    for seconds in _RETRY_AFTER_SECONDS:
-        time.sleep(seconds)
+def give_back(runtime: Runtime, release: Callable[[Session], None]) -> None:
+    """Run `release` in a transaction, as soon as the database is back: until then there is nothing else to do, and an outage
+    that outlasts the lease would count against the work. A worker that is to stop leaves it to the lease.
+    """
+    runtime.mark.drop()  # nothing is in hand any more
+    runtime.mark.wait()
+    for number in itertools.count():
+        time.sleep(_RETRY_AFTER_SECONDS[min(number, len(_RETRY_AFTER_SECONDS) - 1)])
         try:
-            with database.transaction() as session:
+            with runtime.database.transaction() as session:
                 release(session)
             return
         except SQLAlchemyError as error:
             _log.warning("work not given back: %s", error)
+            is_away = isinstance(error, DATABASE_FAILED)
+        if _must_stop(runtime) or (not is_away and number + 1 >= len(_RETRY_AFTER_SECONDS)):
+            return
+
+
+def _must_stop(runtime: Runtime) -> bool:
+    return (runtime.mark.stopping_seconds() or 0.0) > runtime.settings.warm_stop_seconds

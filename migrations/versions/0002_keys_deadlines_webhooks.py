@@ -168,12 +168,14 @@ def upgrade() -> None:
     op.create_index(op.f("ix_uploads_owner_id"), "uploads", ["owner_id"], unique=False, postgresql_include=["size_bytes"])
     op.create_index(op.f("ix_uploads_blob_key"), "uploads", ["blob_key"], unique=False)
     op.create_foreign_key(op.f("fk_uploads_owner_id_keys"), "uploads", "keys", ["owner_id"], ["id"])
+    op.add_column("chunks", sa.Column("lost_token", sa.Uuid(), nullable=True))
     op.add_column("chunks", sa.Column("losses", sa.BigInteger(), server_default="0", nullable=False))
 
 
 def downgrade() -> None:
     """Undo."""
     op.drop_column("chunks", "losses")
+    op.drop_column("chunks", "lost_token")
     op.drop_constraint(op.f("fk_uploads_owner_id_keys"), "uploads", type_="foreignkey")
     op.drop_index(op.f("ix_uploads_blob_key"), table_name="uploads")
     op.drop_index(op.f("ix_uploads_owner_id"), table_name="uploads", postgresql_include=["size_bytes"])

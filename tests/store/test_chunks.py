@@ -7,6 +7,7 @@ from sqlalchemy import func, update
 from sqlalchemy.orm import Session
 
 from store import chunks, jobs, predictions
+from store.chunks import Claim
 from store.models import Chunk, Job
 from store.states import ChunkState, JobState
 from tests.store.rows import LEASE_SECONDS, chunks_of, claim, finish, lose, make_running_job
@@ -15,7 +16,9 @@ MAX_ATTEMPTS = 3
 
 
 def recover(session: Session, chunk_id: uuid.UUID) -> list[uuid.UUID]:
-    return list(chunks.recover_chunk(session, chunk_id, max_attempts=MAX_ATTEMPTS))
+    """By a sweep or two, where nobody comes back in between."""
+    values = {"max_attempts": MAX_ATTEMPTS, "grace_seconds": -1}
+    return [*chunks.recover_chunk(session, chunk_id, **values), *chunks.recover_chunk(session, chunk_id, **values)]
 
 
 def claim_and_lose(session: Session, chunk_id: uuid.UUID) -> list[uuid.UUID]:
@@ -213,3 +216,55 @@ def test_chunks_of_a_job_that_ended_are_not_due(session: Session) -> None:
     job = make_running_job(session)
     session.execute(update(Job).where(Job.id == job.id).values(state=JobState.CANCELLED))
     assert chunks.due_chunks(session, hint_seconds=-1, limit=10) == []
+
+
+def outlive(session: Session, claimed: Claim) -> list[uuid.UUID]:
+    """An outage lasts longer than the lease, and the sweep is back before the worker."""
+    lose(session, claimed.chunk_id)
+    return list(chunks.recover_chunk(session, claimed.chunk_id, max_attempts=MAX_ATTEMPTS, grace_seconds=LEASE_SECONDS))
+
+
+def attempts(session: Session, job: Job) -> list[tuple[int, int]]:
+    return [(chunk.attempt, chunk.losses) for chunk in chunks_of(session, job)]
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_outages_that_outlast_the_lease_blame_no_item_whose_worker_lives_on(session: Session, size: int) -> None:
+    job = make_running_job(session, chunk_sizes=(size,))
+    for _ in range(3 * MAX_ATTEMPTS):
+        claimed = claim(session, only_chunk(session, job).id)
+        assert outlive(session, claimed) == [claimed.chunk_id]
+        chunks.release_chunk(session, claimed, waits_for="It rains.")
+        chunks.release_chunk(session, claimed, waits_for="It rains.")
+        assert attempts(session, job) == [(0, 0)]
+
+
+def test_a_worker_that_comes_back_late_is_forgiven_in_halves_and_with_another_worker(session: Session) -> None:
+    job = make_running_job(session, chunk_sizes=(2,))
+    claim_and_lose(session, only_chunk(session, job).id)
+    claimed = claim(session, only_chunk(session, job).id)
+    halves = outlive(session, claimed)
+    assert len(halves) == 2
+    other = claim(session, halves[0])
+    chunks.hand_back(session, claimed)
+    assert attempts(session, job) == [(1, 0), (0, 0)]
+    assert finish(session, other)
+
+
+@pytest.mark.parametrize("comes_back", ["gives back", "renews", "finishes"])
+def test_before_the_last_loss_counts_the_worker_may_show_that_it_lives(session: Session, comes_back: str) -> None:
+    job = make_running_job(session)
+    chunk_id = only_chunk(session, job).id
+    for _ in range(MAX_ATTEMPTS - 1):
+        claim_and_lose(session, chunk_id)
+    claimed = claim(session, chunk_id)
+    assert outlive(session, claimed) == []
+    assert recover(session, chunk_id) == []
+    if comes_back == "gives back":
+        chunks.release_chunk(session, claimed, waits_for="It rains.")
+        assert (only_chunk(session, job).state, attempts(session, job)) == (ChunkState.READY, [(2, 2)])
+    elif comes_back == "renews":
+        assert chunks.renew_lease(session, chunk_id, claimed.token, lease_seconds=LEASE_SECONDS)
+        assert finish(session, claimed)
+    else:
+        assert finish(session, claimed)

@@ -143,7 +143,7 @@ class LeaseMachine(RuleBasedStateMachine):
             expired = chunks.expired_chunks(session, limit=100)
         for chunk_id in expired:
             with self.transaction() as session:
-                chunks.recover_chunk(session, chunk_id, max_attempts=MAX_ATTEMPTS)
+                chunks.recover_chunk(session, chunk_id, max_attempts=MAX_ATTEMPTS, grace_seconds=LEASE_SECONDS)
         with self.transaction() as session:
             unclosed = jobs.unclosed_jobs(session, limit=100)
             unsettled = jobs.unsettled_jobs(session, limit=100)

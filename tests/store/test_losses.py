@@ -101,7 +101,7 @@ def test_a_chunk_whose_lease_ran_out_is_no_longer_new_either(session: Session) -
     job = make_running_job(session)
     chunk_id = chunks_of(session, job)[0].id
     claim(session, chunk_id, lease_seconds=-1)
-    chunks.recover_chunk(session, chunk_id, max_attempts=3)
+    chunks.recover_chunk(session, chunk_id, max_attempts=3, grace_seconds=LEASE_SECONDS)
     assert not suspect_of(die(session, chunk_id, [0])).is_first
 
 
@@ -111,7 +111,7 @@ def test_who_no_longer_holds_the_suspect_moves_nothing(session: Session, move: o
     chunk_id = chunks_of(session, job)[0].id
     suspect = suspect_of(die(session, chunk_id, [0]))
     session.execute(update(Chunk).values(lease_until=Chunk.hinted_at - timedelta(days=1)))
-    chunks.recover_chunk(session, chunk_id, max_attempts=3)  # the parent that held it died, too
+    chunks.recover_chunk(session, chunk_id, max_attempts=3, grace_seconds=LEASE_SECONDS)  # the parent that held it died, too
     claimed = claim(session, chunk_id)
     assert move(session, suspect) == []  # type: ignore[operator]  # one of two functions
     assert finish(session, claimed)

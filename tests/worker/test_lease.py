@@ -3,10 +3,12 @@ import threading
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from inference import items
 from inference.items import PreparedPage
@@ -102,12 +104,31 @@ def test_work_that_slept_past_its_lease_writes_nothing(
     def take_the_chunk_away() -> None:
         with database.transaction() as session:
             session.execute(update(Chunk).where(Chunk.id == chunk_id).values(lease_until=Chunk.hinted_at))
-            assert list(chunks.recover_chunk(session, chunk_id, max_attempts=3)) in ([chunk_id], [])
+            assert list(chunks.recover_chunk(session, chunk_id, max_attempts=3, grace_seconds=60)) in ([chunk_id], [])
 
     before_each_item(monkeypatch, take_the_chunk_away)
     classify_chunk(runtime, chunk_id)
     assert list(read_rows(database, job_id)) == []
-    assert read_chunks(database, job_id)[0].state == ChunkState.READY
+    [chunk] = read_chunks(database, job_id)
+    assert (chunk.state, chunk.attempt, chunk.losses) == (ChunkState.READY, 0, 0)  # the worker lives
+
+
+def test_an_answer_that_comes_after_the_lease_blames_no_item(
+    runtime: Runtime, planned: tuple[uuid.UUID, uuid.UUID], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id, chunk_id = planned
+    finish = jobs.finish_chunk
+
+    def finish_late(session: Session, *arguments: Any) -> bool:
+        with database.transaction() as other:
+            other.execute(update(Chunk).where(Chunk.id == chunk_id).values(lease_until=Chunk.hinted_at))
+            chunks.recover_chunk(other, chunk_id, max_attempts=3, grace_seconds=60)
+        return finish(session, *arguments)
+
+    monkeypatch.setattr(jobs, "finish_chunk", finish_late)
+    classify_chunk(runtime, chunk_id)
+    [chunk] = read_chunks(database, job_id)
+    assert (chunk.state, chunk.attempt, list(read_rows(database, job_id))) == (ChunkState.READY, 0, [])
 
 
 def test_a_cancelled_job_stops_within_one_image_and_keeps_its_finished_chunks_only(

@@ -2,9 +2,11 @@
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 
 from inference.classifier import DeviceUnavailable, OutOfMemory, WrongGraph
 from inference.errors import BundleMissing, ChecksumMismatch
@@ -19,6 +21,7 @@ from tests.worker.conftest import HandQueue
 from tests.worker.looks import read_chunks, read_job, read_rows, read_uploads
 from worker import setbacks
 from worker.classify import classify_chunk
+from worker.marks import Mark, Marked, read_marks
 from worker.plan import plan_job
 from worker.runtime import Runtime
 
@@ -33,6 +36,7 @@ def failing(error: Exception) -> Callable[..., object]:
     return fail
 
 
+DATA_WRONG = DataError("UPDATE", {}, Exception("a number is out of range"))
 DATABASE_GONE = OperationalError("UPDATE", {"secret": 1}, Exception("the server went away"))
 
 
@@ -96,6 +100,34 @@ def test_a_database_that_fails_at_the_end_of_a_chunk_blames_no_item(
             classify_chunk(runtime, hand_queue.chunks[0])
     [chunk] = read_chunks(database, job_id)
     assert (chunk.state, chunk.attempt) == (ChunkState.READY, 0)
+
+
+def test_work_is_given_back_however_long_the_database_is_away(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setbacks, "_RETRY_AFTER_SECONDS", (0.0, 0.0))
+    tries = [failing(DATABASE_GONE)] * 20 + [lambda _: None]
+    setbacks.give_back(runtime, lambda session: tries.pop(0)(session))
+    assert tries == []
+
+
+@pytest.mark.parametrize(("error", "stopping", "number"), [(DATABASE_GONE, 60.0, 1), (DATA_WRONG, None, 2)])
+def test_a_worker_that_stops_and_one_that_is_refused_leave_their_work_to_the_lease(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, error: Exception, stopping: float | None, number: int
+) -> None:
+    monkeypatch.setattr(setbacks, "_RETRY_AFTER_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(Mark, "stopping_seconds", lambda _: stopping)
+    tries = [failing(error)] * 5
+    setbacks.give_back(runtime, lambda session: tries.pop(0)(session))
+    assert len(tries) == 5 - number
+
+
+def test_a_process_that_is_ended_while_it_waits_to_give_back_blames_no_item(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    mark = Mark.open(tmp_path)
+    mark.hold([0])
+    seen: list[Marked] = []
+    setbacks.give_back(replace(runtime, mark=mark), lambda _: seen.extend(read_marks(tmp_path).values()))
+    assert [(marked.suspects, marked.since) for marked in seen] == [((), None)]
 
 
 def test_an_exception_that_nobody_foresaw_counts_as_an_attempt(

@@ -14,6 +14,11 @@ def recover_expired_chunks(tools: Tools) -> int:
         expired = chunks.expired_chunks(session, limit=LIMIT)
     for chunk_id in expired:
         with tools.database.transaction() as session:
-            chunks.recover_chunk(session, chunk_id, max_attempts=tools.settings.max_attempts)
-        _log.warning("chunk %s was taken from a silent worker", chunk_id)
+            chunks.recover_chunk(
+                session,
+                chunk_id,
+                max_attempts=tools.settings.max_attempts,
+                grace_seconds=tools.settings.lease_seconds,
+            )
+        _log.warning("the worker that had chunk %s is silent", chunk_id)
     return len(expired)
