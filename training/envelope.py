@@ -26,8 +26,8 @@ _TAIL = 0.001
 _ROOM = 1.25
 _ROOM_FOR_PALE_INK = 1.5
 _DISTANT_SHARE = 0.002
-_TYPEWRITTEN_SHARE = 0.002
-_DIVIDED_SHARE = 0.0015
+_TYPEWRITTEN_SHARE = 0.005
+_DIVIDED_SHARE = 0.002
 
 
 def fit_familiar(features: FloatArray, *, directions: int = _DIRECTIONS) -> Familiar:
@@ -50,7 +50,7 @@ def fit_envelope(looks: Sequence[Look], validation: Served) -> Envelope:
     """Limits from the `looks` of training images and from what the served graph says of the `validation` images.
 
     Documents differ more than the lines of one do, so limits at the thousandth line flag more than that of documents left out.
-    With room of a quarter, and of a half for how pale their ink is, they flag hardly any.
+    With room of a quarter, and of a half for how pale their ink is, how they look flags hardly any.
     """
     rows = [(look.aspect_ratio, look.contrast, look.row_changes) for look in (*looks, *validation.looks)]
     dissents, distances, typewriting = zip(*validation.oddities, strict=True)
@@ -60,13 +60,12 @@ def fit_envelope(looks: Sequence[Look], validation: Served) -> Envelope:
         max_aspect_ratio=float(np.quantile(aspects, 1 - _TAIL)) * _ROOM,
         min_contrast=float(np.quantile(contrasts, _TAIL)) / _ROOM_FOR_PALE_INK,
         max_row_changes=float(np.quantile(changes, 1 - _TAIL)) * _ROOM,
-        max_dissent=_with_room(dissents, _DIVIDED_SHARE),
-        max_distance=None if None in distances else _with_room(distances, _DISTANT_SHARE),
-        max_typewriting=None if None in typewriting else _with_room(typewriting, _TYPEWRITTEN_SHARE),
+        max_dissent=_exceeded_by(dissents, _DIVIDED_SHARE),
+        max_distance=None if None in distances else _exceeded_by(distances, _DISTANT_SHARE),
+        max_typewriting=None if None in typewriting else _exceeded_by(typewriting, _TYPEWRITTEN_SHARE),
     )
 
 
-def _with_room(values: Sequence[float], share: float) -> float:
-    """What so small a share of the values exceeds, and a quarter more; `values` may be negative."""
-    limit = float(np.quantile(values, 1 - share))
-    return limit + abs(limit) * (_ROOM - 1)
+def _exceeded_by(values: Sequence[float], share: float) -> float:
+    """What so small a share of the values exceeds."""
+    return float(np.quantile(values, 1 - share))
