@@ -6,7 +6,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from sqlalchemy.exc import OperationalError
 
 from api.backpressure import REFUSALS, claim_room
 from api.deps import Services, ServicesDep
@@ -39,7 +38,7 @@ _STOPPING: dict[int | str, dict[str, Any]] = {
 @router.post(
     "/jobs/{job_id}/cancel",
     summary="Stop a job",
-    responses=_STOPPING | problems(NotFound, JobExpired, InvalidRequest, JobFinished, OperationalError),
+    responses=_STOPPING | problems(NotFound, JobExpired, InvalidRequest, JobFinished),
 )
 def cancel_job(job_id: UUID, services: ServicesDep, caller: CallerDep, response: Response) -> JobView:
     """What was classified before stays. 200 when the job is cancelled, also if it was before; 202 while it is `cancelling`."""
@@ -61,7 +60,6 @@ def cancel_job(job_id: UUID, services: ServicesDep, caller: CallerDep, response:
         *(NotFound, JobExpired, InvalidRequest, JobNotFinished, NothingFailed),
         *(BadIdempotencyKey, IdempotencyKeyInUse, IdempotencyKeyReused),
         *REFUSALS,
-        OperationalError,
     ),
 )
 async def retry_job(

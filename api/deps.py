@@ -33,6 +33,7 @@ from store.states import PREDICTED_CLASSES
 
 _THREADPOOL_CONNECTIONS = 20
 _REGISTRY_THREADS = 4
+_PROBE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class Services:
     watch: JobWatch
     seats: Seats
     needs: Needs
+    probed: Database
+    """The same database for `needs` alone, so that a probe neither waits for a connection of requests nor holds one."""
     keyring: Keyring
     rates: Rates
     usage: Usage
@@ -76,6 +79,7 @@ class Services:
         database = Database.from_settings(
             settings, pool_size=_THREADPOOL_CONNECTIONS, patience_seconds=settings.database_seconds
         )
+        probed = Database.from_settings(settings, pool_size=1, patience_seconds=_PROBE_SECONDS)
         blobs = Blobs(settings.blobs)
         return cls(
             settings=settings,
@@ -84,9 +88,10 @@ class Services:
             seats=Seats(total=settings.max_waits, per_client=settings.max_client_waits),
             needs=Needs(
                 needs_of_service(
-                    database=database, queue=queue, models=models, blobs=blobs, min_free_bytes=settings.min_free_bytes
+                    database=probed, queue=queue, models=models, blobs=blobs, min_free_bytes=settings.min_free_bytes
                 )
             ),
+            probed=probed,
             keyring=Keyring(database),
             rates=Rates(),
             usage=Usage(partial(_stored_bytes, database)),
@@ -113,6 +118,7 @@ class Services:
         self.sender.close()
         self.writers.shutdown()
         self.database.close()
+        self.probed.close()
 
 
 def _stored_bytes(database: Database, owner_id: UUID | None) -> int:

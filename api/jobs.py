@@ -7,7 +7,6 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from api import uploads
@@ -112,7 +111,7 @@ class JobOptions(BaseModel):
         *REFUSALS,
         *WEBHOOK_REFUSALS,
         *(UploadAborted, BodyTooSlow, disk_full(536_870_912, 1_048_576)),
-        *(OperationalError, BlobsUnavailable),
+        BlobsUnavailable,
     ),
 )
 async def submit_job(
@@ -184,7 +183,7 @@ class JobListQuery(BaseModel):
     cursor: str | None = Field(None, description="`next_cursor` of the page before.", json_schema_extra={"format": "uuid"})
 
 
-@router.get("/jobs", summary="List jobs, the newest first", responses=problems(InvalidRequest, BadCursor, OperationalError))
+@router.get("/jobs", summary="List jobs, the newest first", responses=problems(InvalidRequest, BadCursor))
 def list_jobs(session: SessionDep, caller: CallerDep, query: Annotated[JobListQuery, Query()]) -> JobList:
     """A page of jobs; pass `next_cursor` as `cursor` for the next."""
     found = jobs.list_jobs(session, owner_id=caller.owner_id, limit=query.limit + 1, before=parse_cursor(query.cursor))

@@ -12,7 +12,6 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import OperationalError
 from starlette.datastructures import FormData, UploadFile
 
 from api.backpressure import check_quota, quota_exceeded
@@ -85,7 +84,6 @@ _BODY: dict[str, Any] = {
         *family(ImageError),
         *(UploadAborted, BodyTooSlow, disk_full(536_870_912, 1_048_576), quota_exceeded(1024**4, 1_100_000_000_000)),
         NoModel,
-        OperationalError,
     ),
 )
 async def predict(request: Request, services: ServicesDep, caller: CallerDep) -> PredictAnswer:

@@ -10,7 +10,6 @@ from uuid import UUID
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Response
 from PIL import Image
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from api.deps import Services, ServicesDep, SessionDep
@@ -35,7 +34,7 @@ _JPEG_QUALITY = 90
 _CACHE = {"Cache-Control": "private, max-age=86400, immutable"}
 
 _PAGE_ERRORS = (
-    *(NotFound, InvalidRequest, NoPage, BlobMissing, BlobsUnavailable, OperationalError),
+    *(NotFound, InvalidRequest, NoPage, BlobMissing, BlobsUnavailable),
     *(*family(ImageError), *family(ArchiveError)),
 )
 
@@ -44,9 +43,7 @@ def _image_response(media_type: str) -> dict[int | str, dict[str, Any]]:
     return {200: {"content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}}
 
 
-@router.get(
-    "/predictions/{prediction_id}", summary="One prediction", responses=problems(NotFound, InvalidRequest, OperationalError)
-)
+@router.get("/predictions/{prediction_id}", summary="One prediction", responses=problems(NotFound, InvalidRequest))
 def get_prediction(prediction_id: UUID, session: SessionDep, caller: CallerDep) -> PredictionView:
     """A page's answer, as it was written."""
     return PredictionView.of(_found(session, prediction_id, caller)[0])

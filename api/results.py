@@ -9,7 +9,6 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from api.accept import Format, negotiate
@@ -77,7 +76,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         }
     },
     **NOT_MODIFIED,
-    **problems(NotFound, JobExpired, InvalidRequest, BadCursor, OperationalError),
+    **problems(NotFound, JobExpired, InvalidRequest, BadCursor),
 }
 
 

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from api.deps import ServicesDep, SessionDep
@@ -96,7 +95,7 @@ class PageQuery(BaseModel):
 @router.get(
     "/jobs/{job_id}/webhooks",
     summary="What was told of a job",
-    responses=problems(NotFound, JobExpired, InvalidRequest, BadCursor, OperationalError),
+    responses=problems(NotFound, JobExpired, InvalidRequest, BadCursor),
 )
 def list_events(job_id: UUID, session: SessionDep, caller: CallerDep, query: Annotated[PageQuery, Query()]) -> EventList:
     """Every event with the log of its attempts."""
@@ -118,7 +117,7 @@ def _views(session: Session, events: Sequence[WebhookEvent]) -> list[EventView]:
     "/webhooks/{event_id}/redeliver",
     status_code=HTTPStatus.ACCEPTED,
     summary="Tell an event again",
-    responses=problems(NotFound, InvalidRequest, EndpointDisabled, OperationalError),
+    responses=problems(NotFound, InvalidRequest, EndpointDisabled),
 )
 def redeliver_event(event_id: UUID, services: ServicesDep, caller: CallerDep) -> EventView:
     """Under its old id, at once, and with the whole schedule before it."""
@@ -133,7 +132,7 @@ def redeliver_event(event_id: UUID, services: ServicesDep, caller: CallerDep) ->
 @router.get(
     "/webhooks/endpoints",
     summary="Addresses that events are sent to",
-    responses=problems(InvalidRequest, BadCursor, OperationalError),
+    responses=problems(InvalidRequest, BadCursor),
 )
 def list_endpoints(session: SessionDep, caller: CallerDep, query: Annotated[PageQuery, Query()]) -> EndpointList:
     """One for each URL that jobs were submitted with, as long as one of them is kept."""
@@ -148,7 +147,7 @@ def list_endpoints(session: SessionDep, caller: CallerDep, query: Annotated[Page
 @router.post(
     "/webhooks/endpoints/{endpoint_id}/enable",
     summary="Switch an endpoint on again",
-    responses=problems(NotFound, InvalidRequest, OperationalError),
+    responses=problems(NotFound, InvalidRequest),
 )
 def enable_endpoint(endpoint_id: UUID, services: ServicesDep, caller: CallerDep) -> EndpointView:
     """After a 410, or days of failure, nothing is sent to it. What was given up meanwhile can be redelivered one by one."""
