@@ -12,6 +12,7 @@ from anyio import CapacityLimiter
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
+from api.decoding import Decoders
 from api.keyring import Keyring
 from api.metrics import Metrics
 from api.rates import Rates
@@ -60,7 +61,8 @@ class Services:
     image_slots: CapacityLimiter
     registry_slots: CapacityLimiter
     writers: ThreadPoolExecutor
-    limits: ImageLimits
+    predict_decoders: Decoders
+    image_decoders: Decoders
 
     @classmethod
     def open(cls, settings: Settings) -> "Services":
@@ -105,7 +107,8 @@ class Services:
             image_slots=CapacityLimiter(slots),  # of their own, so that somebody who leafs through images delays no verdict
             registry_slots=CapacityLimiter(_REGISTRY_THREADS),  # so that a registry that hangs holds up nobody else
             writers=ThreadPoolExecutor(_THREADPOOL_CONNECTIONS, thread_name_prefix="writer"),
-            limits=ImageLimits(**settings.image_limits),
+            predict_decoders=_decoders(settings, slots),
+            image_decoders=_decoders(settings, slots),
         )
 
     def sources(self) -> Sources:
@@ -117,8 +120,15 @@ class Services:
         self.models.stop()
         self.sender.close()
         self.writers.shutdown()
+        self.predict_decoders.close()
+        self.image_decoders.close()
         self.database.close()
         self.probed.close()
+
+
+def _decoders(settings: Settings, count: int) -> Decoders:
+    limits = ImageLimits(**settings.image_limits)
+    return Decoders(count, limits, seconds=settings.predict_seconds, memory_bytes=settings.worker_memory_bytes)
 
 
 def _stored_bytes(database: Database, owner_id: UUID | None) -> int:

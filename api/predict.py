@@ -28,14 +28,14 @@ from api.bodies import (
 from api.deps import Services, ServicesDep
 from api.documented import family, problems
 from api.identity import Caller, CallerDep
-from api.refusals import BodyTooSlow, InvalidRequest, NoFiles, UploadAborted
+from api.refusals import BodyTooSlow, DecoderUnavailable, InvalidRequest, NoFiles, UploadAborted
 from api.room import disk_full, require_room
 from api.schemas import PredictAnswer
 from api.uploads import check_room, check_spool, clean_name, discard
 from inference import cam
 from inference.classifier import Verdict
+from inference.decoder import Wanted
 from inference.errors import ImageError
-from inference.images import open_document
 from inference.preprocess import Prepared
 from inference.review import ReviewReason, review_reason
 from registry.current import LoadedModel
@@ -84,6 +84,7 @@ _BODY: dict[str, Any] = {
         *family(ImageError),
         *(UploadAborted, BodyTooSlow, disk_full(536_870_912, 1_048_576), quota_exceeded(1024**4, 1_100_000_000_000)),
         NoModel,
+        DecoderUnavailable,
     ),
 )
 async def predict(request: Request, services: ServicesDep, caller: CallerDep) -> PredictAnswer:
@@ -157,15 +158,14 @@ def _classify(services: Services, caller: Caller, model: LoadedModel, file: Uplo
         size_bytes=len(data),
     )
     spec = model.classifier.spec
-    with open_document(data, services.limits) as document:
-        page = Prepared.of(document.page(1, at_least=(spec.width, spec.height)), spec)
-        pages = document.page_count
+    decoded = services.predict_decoders.decode(data, Wanted(page=1, width=spec.width, height=spec.height, stretched=True))
+    page = Prepared(decoded.pixels, decoded.width, decoded.height)
     stored = services.writers.submit(_store, services, upload.blob_key, data)
     with _discarded_on_failure(services, upload, stored):
         verdict = model.classifier.classify([page.pixels])[0]
         manifest, threshold = model.classifier.bundle.manifest, services.settings.review_threshold
         review = review_reason(page, verdict, manifest, threshold=threshold)
-    return _Classified(upload, model, verdict, review, pages, stored)
+    return _Classified(upload, model, verdict, review, decoded.pages, stored)
 
 
 def _store(services: Services, key: str, data: bytes) -> None:

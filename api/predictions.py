@@ -15,12 +15,12 @@ from sqlalchemy.orm import Session
 from api.deps import Services, ServicesDep, SessionDep
 from api.documented import family, problems
 from api.identity import Caller, CallerDep
-from api.refusals import InvalidRequest, NoGradcam, NoPage, NotFound
+from api.refusals import DecoderUnavailable, InvalidRequest, NoGradcam, NoPage, NotFound
 from api.schemas import PredictionView
 from inference import cam
 from inference.cam import PackedCamError
+from inference.decoder import Wanted
 from inference.errors import ImageError
-from inference.images import open_document
 from store import predictions
 from store.archives import ArchiveError
 from store.blobs import BlobMissing, BlobsUnavailable
@@ -34,7 +34,7 @@ _JPEG_QUALITY = 90
 _CACHE = {"Cache-Control": "private, max-age=86400, immutable"}
 
 _PAGE_ERRORS = (
-    *(NotFound, InvalidRequest, NoPage, BlobMissing, BlobsUnavailable),
+    *(NotFound, InvalidRequest, NoPage, DecoderUnavailable, BlobMissing, BlobsUnavailable),
     *(*family(ImageError), *family(ArchiveError)),
 )
 
@@ -104,10 +104,8 @@ def _read_page(
         data = sources.read(upload, prediction.member_index)
     finally:
         sources.close()
-    with open_document(data, services.limits) as document:
-        image = document.page(prediction.page, at_least=(_LONGEST_SIDE, _LONGEST_SIDE))
-    image.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
-    return prediction, image
+    wanted = Wanted(page=prediction.page, width=_LONGEST_SIDE, height=_LONGEST_SIDE, stretched=False)
+    return prediction, Image.fromarray(services.image_decoders.decode(data, wanted).pixels)
 
 
 def _encoded(image: Image.Image, image_format: str, media_type: str) -> Response:

@@ -3,7 +3,7 @@
 RequestRefused
   InvalidRequest  NotFound  NotAZip  NoFiles  NothingUploaded  UploadTooLarge  TooManyFiles  UnsupportedUpload
   UploadAborted  BodyTooSlow  DiskFull  NoGradcam  NoPage  BadCursor  JobFinished  JobExpired  BadIdempotencyKey
-  TooManyOpenJobs  QuotaExceeded  QueueFull  TooManyWaiting  WaitingFull
+  TooManyOpenJobs  QuotaExceeded  QueueFull  TooManyWaiting  WaitingFull  DecoderUnavailable
   IdempotencyKeyInUse  IdempotencyKeyReused  NotReady
   KeyMissing  KeyUnknown  KeyRevoked  ScopeMissing  KeysRequired  UntrustedHost  RateLimited
 """
@@ -196,6 +196,13 @@ class QuotaExceeded(RequestRefused):
     status = HTTPStatus.INSUFFICIENT_STORAGE  # as RFC 4331 has it for quotas
     reason = "quota_exceeded"
     headers = _retry_after(3600)
+
+
+class DecoderUnavailable(RequestRefused):
+    """No process that decodes images can be started; try again."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    reason = "decoder_unavailable"
 
 
 class QueueFull(RequestRefused):

@@ -7,12 +7,14 @@ it stops listening at once, while whoever sends clients here still does; so firs
 import asyncio
 import logging
 import signal
+import socket
 import sys
 import time
 from types import FrameType
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.exc import SQLAlchemyError
 from uvicorn import Config, Server
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -65,6 +67,12 @@ class AnnouncedStop(Server):
         super().__init__(config)
         self._app, self._grace_seconds = app, grace_seconds
         self._stop_at: float | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Once requests are taken, start what the first image would wait for."""
+        await super().startup(sockets)
+        if self.started:
+            await run_in_threadpool(self._app.state.services.predict_decoders.start)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called for a signal, between any two steps of the event loop."""

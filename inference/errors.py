@@ -2,7 +2,7 @@
 
     ImageError
       EmptyFile  FileTooLarge  NotAnImage  TruncatedImage  BrokenImage
-      TooManyPixels  TooManyPages  EncryptedDocument  NoSuchPage  NotEnoughMemory
+      TooManyPixels  TooManyPages  EncryptedDocument  NoSuchPage  NotEnoughMemory  ProcessLost
     BundleError
       BundleMissing  BundleInvalid  ChecksumMismatch
 
@@ -79,6 +79,12 @@ class NotEnoughMemory(ImageError):
     """There was not enough memory to decode the image."""
 
     reason = "not_enough_memory"
+
+
+class ProcessLost(ImageError):
+    """The process that read the file was lost over it."""
+
+    reason = "worker_lost"
 
 
 class BundleError(Exception):

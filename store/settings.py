@@ -58,6 +58,9 @@ class Settings(BaseSettings):
         None, ge=1, description="`/predict/` requests that run at once; unset: one per core."
     )
 
+    predict_seconds: float = Field(
+        30, gt=0, description="An image sent to `/predict/`, or shown, whose decoding takes longer is refused."
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where models run; `cuda` refuses to start without a GPU."
     )
@@ -71,7 +74,9 @@ class Settings(BaseSettings):
     worker_processes: int | None = Field(None, ge=1, description="Processes of one worker; unset: one per core.")
     worker_threads: int = Field(1, ge=1, description="onnxruntime threads in each worker process.")
     worker_memory_bytes: int = Field(
-        4 * 1024**3, ge=256 * 1024**2, description="Memory of one worker process; an item that needs more fails alone."
+        4 * 1024**3,
+        ge=256 * 1024**2,
+        description="Memory of one worker process, or of one that decodes for the API; an item that needs more fails alone.",
     )
     chunk_items: int = Field(32, ge=1, le=1000, description="Items that a worker takes at once.")
     page_seconds: float = Field(

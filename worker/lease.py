@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from inference.deaths import hung
 from worker.marks import Mark
 from worker.runtime import Runtime
 
@@ -123,8 +124,3 @@ def _kill_this_process(lease: Lease, stuck_seconds: float) -> None:
     _log.error("a page or an archive's directory has hung this worker process, which ends now")
     lease.mark.note(hung(stuck_seconds))
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-def hung(seconds: float) -> str:
-    """The cause of death of a process that was silent for so long."""
-    return f"hung for more than {seconds:g} seconds"

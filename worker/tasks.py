@@ -11,13 +11,13 @@ from celery import Celery
 from onnxruntime import get_available_providers
 
 from inference.classifier import DeviceUnavailable, OutOfMemory
+from inference.memory import limit_memory
 from store import faults
 from store.queue import CLASSIFY_CHUNK, PLAN_JOB
 from store.settings import Settings
 from worker.classify import classify_chunk
 from worker.examination import examine
 from worker.marks import Mark
-from worker.memory import limit_memory
 from worker.plan import plan_job
 from worker.preflight import end_worker
 from worker.runtime import Runtime

@@ -19,13 +19,12 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from inference.deaths import describe, hung
 from store import chunks, losses, planning
 from store.database import Database
 from store.losses import Suspect
 from store.queue import CLASSIFY_CHUNK, PLAN_JOB, LateSender, Queue
 from store.settings import Settings
-from worker.deaths import describe
-from worker.lease import hung
 from worker.marks import IDLE, STARTING, Marked, ask_to_stop, read_marks
 from worker.suspicion import Suspicion
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from inference.deaths import describe
 from store.queue import CLASSIFY_CHUNK
-from worker.deaths import describe
 from worker.marks import BUSY, IDLE, STARTING, Mark, ask_to_stop, read_marks
 
 

@@ -3,6 +3,11 @@
 import signal
 
 
+def hung(seconds: float) -> str:
+    """The cause of death of a process that was silent for so long."""
+    return f"hung for more than {seconds:g} seconds"
+
+
 def describe(exit_code: int | None, cause: str) -> str:
     """The end of the sentence "the last time …". A negative `exit_code` is a signal's number; `cause` was known before."""
     if cause:
