@@ -43,6 +43,7 @@ def create_job(
         owner_id=owner_id,
         name=name,
         gradcam=gradcam,
+        asked_threshold=review_threshold,
         review_threshold=review_threshold,
         cancel_after=deadline,
         retention_seconds=retention_seconds,

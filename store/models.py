@@ -92,7 +92,8 @@ class Job(Base):
     name: Mapped[str]
     state: Mapped[JobState] = mapped_column(_enum(JobState, "job_state"), default=JobState.QUEUED)
     gradcam: Mapped[GradcamPolicy] = mapped_column(_enum(GradcamPolicy, "gradcam_policy"), default=GradcamPolicy.REVIEW)
-    review_threshold: Mapped[float | None]  # as asked for; pinned with the model version when the job is planned
+    asked_threshold: Mapped[float | None]  # what its client wanted, and a retry takes over
+    review_threshold: Mapped[float | None]  # what holds; pinned with the model version when the job is planned
     model_version: Mapped[str | None]
     reason: Mapped[str | None] = mapped_column(String(64))
     detail: Mapped[str | None]

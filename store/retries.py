@@ -43,7 +43,7 @@ def retry_failed(session: Session, job_id: uuid.UUID, *, cancel_after: datetime 
         name=source.name,
         uploads=[_shared(upload, failed) for upload in source.uploads],
         gradcam=source.gradcam,
-        review_threshold=source.review_threshold,
+        review_threshold=source.asked_threshold,
         owner_id=source.owner_id,
         cancel_after=cancel_after,
         retention_seconds=source.retention_seconds,

@@ -79,7 +79,7 @@ def _make_plan(runtime: Runtime, job: Job, lease: Lease) -> Plan:
     items, refused = _survey(runtime, job.uploads, lease)
     return Plan(
         model_version=model.version,
-        review_threshold=_first_given(job.review_threshold, runtime.settings.review_threshold, manifest.review_threshold),
+        review_threshold=_first_given(job.asked_threshold, runtime.settings.review_threshold, manifest.review_threshold),
         chunks=[[chunks.member(item) for item in group] for group in _batched(items, runtime.settings.chunk_items)],
         refused=refused,
     )

@@ -150,6 +150,8 @@ def upgrade() -> None:
     op.add_column("jobs", sa.Column("retry_of", sa.Uuid(), nullable=True))
     op.add_column("jobs", sa.Column("webhook_endpoint_id", sa.Uuid(), nullable=True))
     op.add_column("jobs", sa.Column("webhook_events", postgresql.JSONB(astext_type=sa.Text()), nullable=True))
+    op.add_column("jobs", sa.Column("asked_threshold", sa.Double(), nullable=True))
+    op.execute("UPDATE jobs SET asked_threshold = review_threshold WHERE model_version IS NULL")  # else it is the pinned one
     op.create_index(op.f("ix_jobs_cancel_after"), "jobs", ["cancel_after"], unique=False)
     op.create_index(op.f("ix_jobs_expires_at"), "jobs", ["expires_at"], unique=False)
     op.create_index(op.f("ix_jobs_webhook_endpoint_id"), "jobs", ["webhook_endpoint_id"], unique=False)
@@ -190,6 +192,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_jobs_owner_id_id"), table_name="jobs")
     op.drop_index(op.f("ix_jobs_expires_at"), table_name="jobs")
     op.drop_index(op.f("ix_jobs_cancel_after"), table_name="jobs")
+    op.drop_column("jobs", "asked_threshold")
     op.drop_column("jobs", "webhook_events")
     op.drop_column("jobs", "webhook_endpoint_id")
     op.drop_column("jobs", "retry_of")

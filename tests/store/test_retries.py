@@ -15,9 +15,9 @@ def failed(upload: Upload, index: int | None, *, status: ItemStatus = ItemStatus
     return predictions.refused(item, reason="bad", detail="It is bad.", status=status)
 
 
-def make_failed_job(session: Session, *members: tuple[int, int | None]) -> Job:
+def make_failed_job(session: Session, *members: tuple[int, int | None], threshold: float | None = None) -> Job:
     """An ended job of three uploads, of which the items at these (upload, place) failed."""
-    job = make_job(session, uploads=3)
+    job = make_job(session, uploads=3, threshold=threshold)
     refused = [failed(job.uploads[upload], index, ordinal=n) for n, (upload, index) in enumerate(members)]
     refused.append(failed(job.uploads[2], 9, status=ItemStatus.SKIPPED, ordinal=99))
     plan = Plan(model_version="7", review_threshold=0.9, chunks=[], refused=refused)
@@ -33,9 +33,18 @@ def retry(session: Session, job: Job) -> Job:
 def test_a_retry_takes_the_failed_items_and_nothing_else(session: Session) -> None:
     source = make_failed_job(session, (0, 5), (0, 2), (1, None))
     again = retry(session, source)
-    assert (again.state, again.retry_of, again.review_threshold) == (JobState.QUEUED, source.id, 0.9)
+    assert (again.state, again.retry_of) == (JobState.QUEUED, source.id)
     assert [upload.members for upload in again.uploads] == [[2, 5], None, []]
     assert [upload.blob_key for upload in again.uploads] == [upload.blob_key for upload in source.uploads]
+
+
+@pytest.mark.parametrize("asked", [None, 0.8])
+def test_a_retry_asks_for_the_threshold_that_was_asked_for_not_for_the_old_models(
+    session: Session, asked: float | None
+) -> None:
+    source = make_failed_job(session, (0, 5), threshold=asked)
+    again = retry(session, source)
+    assert (source.review_threshold, again.review_threshold, again.asked_threshold) == (0.9, asked, asked)
 
 
 def test_blobs_outlive_the_job_that_brought_them(session: Session) -> None:
