@@ -23,7 +23,7 @@ help: ## List the targets
 .PHONY: demo
 demo: $(VENV)/.serve ## Start everything, classify the samples (or SAMPLES=path), show the results; it keeps running
 	@$(PENPRESS) up --detach --port $(PORT)
-	@$(PENPRESS) classify $(SAMPLES) --format table
+	@$(PENPRESS) classify "$(SAMPLES)" --format table
 	@$(PENPRESS) up --detach
 	@echo "It keeps running: open that address in a browser; make stop ends it."
 
