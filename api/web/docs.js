@@ -8,7 +8,9 @@ function element(tag, children = [], className = "") {
   return node;
 }
 
-const paragraphs = (text) => (text ?? "").split(/\n\n+/).filter(Boolean).map((part) => element("p", part));
+/** `text` with what stands between backticks as code, made of text nodes. */
+const coded = (text = "") => text.split(/`([^`]+)`/).map((part, index) => (index % 2 ? element("code", part) : part));
+const paragraphs = (text) => (text ?? "").split(/\n\n+/).filter(Boolean).map((part) => element("p", coded(part)));
 const json = (value) => element("pre", typeof value === "string" ? value : JSON.stringify(value, null, 2));
 
 function typeOf(schema = {}) {
@@ -25,7 +27,7 @@ function table(heads, rows) {
 
 function parameters(operation) {
   const rows = (operation.parameters ?? []).map((each) => [
-    each.name, each.in + (each.required ? ", required" : ""), typeOf(each.schema), each.description ?? each.schema?.description ?? "",
+    each.name, each.in + (each.required ? ", required" : ""), typeOf(each.schema), coded(each.description ?? each.schema?.description),
   ]);
   return rows.length ? [element("h4", "Parameters"), table(["Name", "Where", "Type", "What it is"], rows)] : [];
 }
@@ -33,7 +35,7 @@ function parameters(operation) {
 function body(operation) {
   const rows = Object.entries(operation.requestBody?.content ?? {}).map(([type, { schema }]) => {
     const fields = Object.entries(schema.properties ?? {}).map(([name, field]) => `${name}: ${field.description ?? typeOf(field)}`);
-    return [type, fields.join("; ") || schema.description || typeOf(schema)];
+    return [type, coded(fields.join("; ") || schema.description || typeOf(schema))];
   });
   return rows.length ? [element("h4", "Body"), table(["Type", "What it is"], rows)] : [];
 }
@@ -48,12 +50,12 @@ function answers(operation, schemas) {
   return Object.entries(operation.responses).map(([status, answer]) => {
     const types = Object.entries(answer.content ?? {});
     const shown = types.flatMap(([type, content]) => [element("p", type, "type"), ...examplesOf(content, schemas).map(json)]);
-    return element("details", [element("summary", `${status} ${answer.description}`), ...shown]);
+    return element("details", [element("summary", coded(`${status} ${answer.description}`)), ...shown]);
   });
 }
 
 function endpoint(method, path, operation, schemas) {
-  const summary = element("summary", [element("code", `${method.toUpperCase()} ${path}`), ` ${operation.summary ?? ""}`]);
+  const summary = element("summary", [element("code", `${method.toUpperCase()} ${path}`), " ", ...coded(operation.summary)]);
   const key = operation.security ? [element("p", "Needs a key, where the service has any.", "type")] : [];
   const parts = [...paragraphs(operation.description), ...key, ...parameters(operation), ...body(operation)];
   return element("details", [summary, ...parts, element("h4", "Answers"), ...answers(operation, schemas)], "endpoint");

@@ -1,7 +1,10 @@
-// The page: one file goes to /predict/, a zip to /jobs; the table of jobs follows their progress.
+// The page: an image goes to /predict/; a zip, PDF or TIFF, which may have many pages, to /jobs, whose table follows the progress.
 // Where the service asks for a key, the page does, and keeps it in this tab alone; it goes into a header, never into an address.
+import { REASONS } from "./reasons.js";
+
 const $ = (id) => document.getElementById(id);
 const OPEN_STATES = ["queued", "planning", "running", "cancelling"];
+const BATCH = { names: /\.(zip|pdf|tiff?)$/i, types: ["application/zip", "application/pdf", "image/tiff"] };
 const percent = (value) => `${(100 * value).toFixed(1)} %`;
 
 function element(tag, text, attributes = {}) {
@@ -37,17 +40,19 @@ async function download(url, name) {
 
 function askForKey(reason) {
   sessionStorage.removeItem(KEY);
-  $("forget").hidden = true;
+  $("key-kept").hidden = true;
+  $("jobs-section").hidden = true;
   if (reason !== "key_missing") $("key-fault").textContent = FAULTS[reason] ?? "";
   $("key-form").hidden = false;
 }
 
-function showVerdict(answer) {
-  const review = answer.needs_review ? ` — please look yourself (${answer.reason.replaceAll("_", " ")})` : "";
+function showVerdict(answer, file) {
+  const review = answer.needs_review ? ` — please look yourself: ${REASONS[answer.reason] ?? answer.reason}` : "";
   $("verdict").replaceChildren(
     element("div", answer.predicted_class, { className: "class" }),
     element("div", `${answer.image_name}: confidence ${percent(answer.confidence)}${review} · model ${answer.model_version}`),
   );
+  if (answer.pages > 1) $("verdict").append(`This is page 1 of ${answer.pages}. `, actionButton("Send all pages as a job", () => submit(file)));
   fetched(answer.links.gradcam ?? answer.links.image).then((src) => {
     const picture = element("img", undefined, { src, alt: "the classified page" });
     picture.addEventListener("load", () => URL.revokeObjectURL(src));
@@ -60,19 +65,25 @@ function showMessage(text, className = "") {
   $("verdict").replaceChildren(element("div", text, { className }));
 }
 
+function formOf(field, file) {
+  const form = new FormData();
+  form.append(field, file);
+  return form;
+}
+
+async function submit(file) {
+  const isZip = file.name.toLowerCase().endsWith(".zip") || file.type === "application/zip";
+  const sent = isZip ? { headers: { "Content-Type": "application/zip" }, body: file } : { body: formOf("files", file) };
+  await request(`/jobs?name=${encodeURIComponent(file.name)}`, { method: "POST", ...sent });
+  showMessage(`${file.name} is in the queue, all of its pages; the progress is below.`);
+  await showJobs();
+}
+
 async function classify(file) {
   showMessage(`Sending ${file.name} …`);
   try {
-    if (file.name.toLowerCase().endsWith(".zip")) {
-      const headers = { "Content-Type": "application/zip" };
-      await request(`/jobs?name=${encodeURIComponent(file.name)}`, { method: "POST", headers, body: file });
-      showMessage(`${file.name} is in the queue; its progress is below.`);
-      await showJobs();
-    } else {
-      const body = new FormData();
-      body.append("file", file);
-      showVerdict(await request("/predict/", { method: "POST", body }));
-    }
+    if (BATCH.names.test(file.name) || BATCH.types.includes(file.type)) await submit(file);
+    else showVerdict(await request("/predict/", { method: "POST", body: formOf("file", file) }), file);
   } catch (error) {
     showMessage(error.message, "bad");
   }
@@ -95,40 +106,73 @@ function link(text, href, name) {
 
 const linked = (count, href, name) => (count > 0 ? link(count, href, name) : count);
 
-function cancelButton(job) {
-  const button = element("button", "Cancel", { type: "button", disabled: job.state === "cancelling" });
+function actionButton(label, act) {
+  const button = element("button", label, { type: "button" });
   button.addEventListener("click", async () => {
+    button.disabled = true;
     try {
-      await request(`${job.links.self}/cancel`, { method: "POST" });
-      await showJobs();
+      await act();
     } catch (error) {
       showMessage(error.message, "bad");
     }
+    button.disabled = false;
   });
   return button;
 }
 
-function jobRow(job) {
-  const row = element("tr");
-  const name = element("td", job.name, { title: job.id });
-  const progress = element("td");
-  progress.append(element("progress", undefined, { value: job.progress, title: percent(job.progress) }));
+function jobButton(label, job, action) {
+  return actionButton(label, async () => {
+    await request(`${job.links.self}/${action}`, { method: "POST" });
+    await showJobs();
+  });
+}
+
+function nameCell(job) {
+  const name = element("td", job.name, { title: job.name });
+  // An id begins with the time, which jobs of the same minute share; its end tells them apart.
+  name.append(element("div", `…${job.id.slice(-8)}`, { className: "faint", title: job.id }));
+  return name;
+}
+
+function createdCell(job) {
+  const text = new Date(job.created_at).toLocaleString(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+  return cell(element("time", text, { dateTime: job.created_at, title: job.created_at }));
+}
+
+function stateCell(job) {
+  const title = [job.reason, job.detail].filter(Boolean).join(": ");
+  return element("td", job.state, { title, className: job.state === "failed" ? "bad" : "" });
+}
+
+function resultsCell(job, wasRetried) {
   const results = element("td");
   results.append(link("CSV", job.links.results_csv, `${job.id}.csv`), " ", link("JSON", job.links.results, `${job.id}.json`));
-  if (OPEN_STATES.includes(job.state)) results.append(" ", cancelButton(job));
-  const state = element("td", job.state, { title: job.detail ?? "", className: job.state === "failed" ? "bad" : "" });
+  const isOpen = OPEN_STATES.includes(job.state);
+  if (isOpen && job.state !== "cancelling") results.append(" ", jobButton("Cancel", job, "cancel"));
+  if (!isOpen && job.state !== "expired" && job.counts.failed > 0 && !wasRetried) results.append(" ", jobButton("Try again", job, "retry"));
+  return results;
+}
+
+function jobRow(job, wasRetried) {
+  const row = element("tr");
+  const progress = cell(element("progress", undefined, { value: job.progress, title: percent(job.progress) }));
   const { handwritten, printed, needs_review, failed } = job.counts;
   const cells = [handwritten, printed, linked(needs_review, `${job.links.results}?needs_review=true`, `${job.id}-review.json`),
-    linked(failed, `${job.links.results}?status=failed`, `${job.id}-failed.json`), job.images_per_second ?? "–"].map(cell);
-  row.append(name, state, progress, ...cells, results);
+    linked(failed, `${job.links.results}?status=failed`, `${job.id}-failed.json`), job.images_per_second?.toFixed(1) ?? "–"].map(cell);
+  row.append(nameCell(job), createdCell(job), stateCell(job), progress, ...cells, resultsCell(job, wasRetried));
   return row;
+}
+
+function showInsteadOfJobs(text) {
+  $("jobs-section").hidden = false;
+  $("no-jobs").textContent = text;
 }
 
 async function showJobs() {
   const { jobs } = await request("/jobs?limit=20");
-  $("jobs").tBodies[0].replaceChildren(...jobs.map(jobRow));
-  $("jobs").hidden = jobs.length === 0;
-  $("no-jobs").hidden = jobs.length > 0;
+  $("jobs").tBodies[0].replaceChildren(...jobs.map((job) => jobRow(job, jobs.some((other) => other.retry_of === job.id))));
+  $("jobs-box").hidden = jobs.length === 0;
+  showInsteadOfJobs(jobs.length === 0 ? "No jobs yet." : "");
   return jobs.some((job) => OPEN_STATES.includes(job.state));
 }
 
@@ -144,7 +188,7 @@ async function follow() {
     busy = await showJobs();
   } catch (error) {
     if (error.status === undefined) $("health").textContent = "the service does not answer";
-    else if (error.status !== 401) $("no-jobs").textContent = error.message;
+    else if (error.status !== 401) showInsteadOfJobs(error.message);
   }
   setTimeout(follow, busy ? 1000 : 5000);
 }
@@ -154,10 +198,10 @@ $("key-form").addEventListener("submit", (event) => {
   sessionStorage.setItem(KEY, $("key").value.trim());
   $("key").value = "";
   $("key-form").hidden = true;
-  $("forget").hidden = false;
+  $("key-kept").hidden = false;
   showJobs().catch(() => {});
 });
-$("forget").hidden = sessionStorage.getItem(KEY) === null;
+$("key-kept").hidden = sessionStorage.getItem(KEY) === null;
 $("forget").addEventListener("click", () => {
   $("jobs").tBodies[0].replaceChildren();
   $("verdict").hidden = true;
