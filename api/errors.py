@@ -141,8 +141,15 @@ def problem_response(error: Exception) -> JSONResponse:
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     faults = [{"where": list(fault["loc"]), "what": fault["msg"]} for fault in error.errors()]
-    detail = "; ".join(f"{'.'.join(map(str, fault['where']))}: {fault['what']}" for fault in faults)
+    detail = "; ".join(map(_fault_sentence, error.errors()))
     return _response(problem_of(InvalidRequest(detail, errors=faults)))
+
+
+def _fault_sentence(fault: Mapping[str, Any]) -> str:
+    where = fault["loc"]
+    if where[0] == "path" and fault["type"] == "uuid_parsing":
+        return f"{str(fault['input'])[:100]!r} is no {where[-1].replace('_', ' ')}."
+    return f"{'.'.join(map(str, where))}: {fault['msg']}"
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

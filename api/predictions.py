@@ -82,6 +82,12 @@ def _draw_gradcam(services: Services, prediction_id: UUID, caller: Caller) -> Re
     return _encoded(cam.overlay(image, cam.unpack(prediction.cam)), "PNG", "image/png")
 
 
+_NO_CAM_AT_ONCE = (
+    "No Grad-CAM was kept for this prediction: /predict/ keeps one where a person should look. "
+    "Send the image to /jobs with gradcam=always to get one."
+)
+
+
 def _found(session: Session, prediction_id: UUID, caller: Caller) -> tuple[Prediction, Upload]:
     found = predictions.get_prediction(session, prediction_id, owner_id=caller.owner_id)
     if found is None:
@@ -98,7 +104,7 @@ def _read_page(
     if prediction.status != ItemStatus.SUCCEEDED:  # what killed a worker would kill this process, too
         raise NoPage(prediction.detail, reason=prediction.reason)
     if with_cam and prediction.cam is None:
-        raise NoGradcam
+        raise NoGradcam(_NO_CAM_AT_ONCE if upload.job_id is None else None)
     sources = services.sources()
     try:
         data = sources.read(upload, prediction.member_index)

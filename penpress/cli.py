@@ -7,8 +7,10 @@ sentence on standard error: exit code 2 when nothing was done, 1 when part of it
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -16,7 +18,7 @@ from inference.errors import BundleError
 from penpress import __version__
 from penpress.compare import compare
 from penpress.configured import read_settings
-from penpress.errors import Interrupted, PenpressError
+from penpress.errors import Interrupted, PenpressError, Refused
 from penpress.keys import keys_commands
 from registry.cli import Defaults
 from registry.cli import app as registry_commands
@@ -55,6 +57,8 @@ def main() -> None:
     try:
         app()
     except PenpressError as error:
+        if isinstance(error, Refused) and error.status == HTTPStatus.UNAUTHORIZED:
+            error.add("Set PENPRESS_KEY to a key of this service; `penpress keys create NAME` makes one.")
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)
     except (TrainingError, RegistryError, BundleError) as error:
@@ -110,7 +114,10 @@ def _start_in_background(port: int | None, host: str | None, workers: int | None
 
     given = {"--port": port, "--host": host, "--workers": workers}
     options = [word for name, value in given.items() if value is not None for word in (name, str(value))]
-    typer.echo(f"Penpress is ready at {start_in_background(read_settings().home_dir, options)}")
+    url = start_in_background(read_settings().home_dir, options)
+    typer.echo(f"Penpress is ready at {url}")
+    if port and urlsplit(url).port != port:
+        typer.echo(f"It was running already, so not on port {port}; `penpress down` ends it.", err=True)
 
 
 @app.command()

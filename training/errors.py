@@ -66,7 +66,7 @@ class TooFewDocuments(DataSetError):
 
 
 class ExtraMissing(TrainingError):
-    """Training takes packages that the service does without: install penpress[training]."""
+    """Training takes packages that the service does without: install penpress[training], or run make check in a clone."""
 
 
 class WrongSetting(TrainingError):

@@ -143,3 +143,16 @@ def test_items_of_several_archives_are_named_with_their_archive(client: TestClie
     job = finished({"box-17.zip": zip_of({"0001.png": png()}), "box-18.zip": zip_of({"0001.png": png()})})
     items = client.get(job["links"]["results"]).json()["items"]
     assert [item["file"] for item in items] == ["box-17.zip/0001.png", "box-18.zip/0001.png"]
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("/jobs/nope", "'nope' is no job id."),
+        ("/jobs/no%1Bpe/results", r"'no\x1bpe' is no job id."),
+        ("/predictions/nope", "'nope' is no prediction id."),
+    ],
+)
+def test_what_is_no_id_is_said_in_a_sentence(client: TestClient, path: str, sentence: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer.json()["reason"], answer.json()["detail"]) == (422, "invalid_request", sentence)

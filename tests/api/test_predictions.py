@@ -48,7 +48,12 @@ def test_a_sure_prediction_has_no_gradcam_and_the_answer_says_how_to_get_one(
     assert "gradcam" not in predicted["links"]
     answer = client.get(f"{predicted['links']['self']}/gradcam.png")
     assert (answer.status_code, answer.json()["reason"]) == (404, "no_gradcam")
-    assert "gradcam=always" in answer.json()["detail"]
+    assert "Send the image to /jobs with gradcam=always" in answer.json()["detail"]
+
+
+def test_a_sure_prediction_of_a_job_tells_to_submit_it_otherwise(client: TestClient, finished: Finished) -> None:
+    (item,) = results(client, finished({"a.png": png()}, gradcam="never"))
+    assert "submit the job with gradcam=always" in client.get(f"{item['links']['self']}/gradcam.png").json()["detail"]
 
 
 def test_large_pages_are_shown_small(client: TestClient, finished: Finished) -> None:

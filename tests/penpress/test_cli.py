@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from penpress import __version__
+from penpress import __version__, background
 from tests.penpress.fake_service import HEADER, FakeService, serving
 from tests.pictures import png, zip_of
 
@@ -254,3 +254,19 @@ def test_what_the_operating_system_refuses_is_one_sentence(penpress, monkeypatch
 def test_down_says_when_there_is_nothing_to_stop(penpress, home: Path) -> None:
     outcome = penpress("down")
     assert (outcome.code, outcome.err) == (1, f"Penpress is not running in {home}.\n")
+
+
+def test_a_running_service_on_another_port_is_said(penpress, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "start_in_background", lambda *_: "http://127.0.0.1:8011")
+    assert "not on port 8012" in penpress("up", "--detach", "--port", "8012").err
+    for words in (("--port", "8011"), ("--port", "0"), ()):
+        assert penpress("up", "--detach", *words).err == ""
+
+
+def test_who_needs_a_key_is_told_where_it_goes(penpress, make_page, url: str, service: FakeService) -> None:
+    service.refusal = {"title": "Unauthorized", "status": 401, "detail": "A key is needed.", "reason": "key_missing"}
+    outcome = penpress("classify", make_page("a.png"), "--url", url)
+    assert outcome.code == 2
+    assert outcome.err.endswith(
+        "A key is needed. Set PENPRESS_KEY to a key of this service; `penpress keys create NAME` makes one.\n"
+    )

@@ -43,5 +43,6 @@ def test_an_installation_without_the_extra(penpress: Penpress, words: tuple[str,
     outcome = penpress(*words)
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err == (
-        "Training takes packages that the service does without: install penpress[training]. Missing: torch.\n"
+        "Training takes packages that the service does without: install penpress[training], or run make check in a clone. "
+        "Missing: torch.\n"
     )

@@ -21,5 +21,5 @@ def test_the_modules_are_those_of_the_extra() -> None:
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     require_extra()
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(ExtraMissing, match=r"install penpress\[training\]\. Missing: torch\.$"):
+    with pytest.raises(ExtraMissing, match=r"install penpress\[training\], or run make check in a clone\. Missing: torch\.$"):
         require_extra()
