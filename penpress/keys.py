@@ -40,11 +40,15 @@ def create(
     with keys_session(read_settings()) as session:
         key, secret = keys.create_key(session, name=name, scopes=scopes, limits=limits)
         adopted = keys.adopt(session, key) if adopt else 0
+        ownerless = keys.count_ownerless(session)
     _explain(f"Key {name} ({key.id}) for {', '.join(key.scopes)}. The secret below is shown this once; send it as")
     _explain("Authorization: Bearer, or let PENPRESS_KEY hold it.")
     _explain(f"Its webhooks are signed with {key.webhook_secret}")
     if adopt:
         _explain(f"It owns {adopted} jobs that were made without a key.")
+    if ownerless:
+        jobs = "1 earlier job is" if ownerless == 1 else f"{ownerless} earlier jobs are"
+        _explain(f"{jobs} seen by no key; `penpress keys create NAME --adopt` gives them to a new one.")
     typer.echo(secret)
 
 

@@ -92,6 +92,11 @@ def adopt(session: Session, key: Key) -> int:
     return len(session.scalars(adopted).all())
 
 
+def count_ownerless(session: Session) -> int:
+    """How many jobs were made while there were no keys, and are seen by none."""
+    return session.scalar(select(func.count()).where(Job.owner_id.is_(None))) or 0
+
+
 def list_keys(session: Session) -> Sequence[Key]:
     """Every key, revoked ones too, the oldest first."""
     return session.scalars(select(Key).order_by(Key.id)).all()

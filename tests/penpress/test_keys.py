@@ -79,6 +79,14 @@ def test_a_key_adopts_what_was_made_without_keys(penpress, configured: Database)
         assert session.get_one(type(job), job.id).owner_id == owner
 
 
+def test_what_no_key_sees_is_said(penpress, configured: Database) -> None:
+    assert "earlier" not in penpress("keys", "create", "archive").err
+    with configured.transaction() as session:
+        make_job(session), make_job(session)
+    assert "2 earlier jobs are seen by no key" in penpress("keys", "create", "second").err
+    assert "earlier" not in penpress("keys", "create", "third", "--adopt").err
+
+
 @pytest.mark.usefixtures("configured")
 def test_each_fault_is_one_sentence(penpress) -> None:
     penpress("keys", "create", "archive")
