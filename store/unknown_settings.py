@@ -29,6 +29,7 @@ def _is_from_kubernetes(name: str, value: str) -> bool:
 
 
 def _sentence(name: str, known: Collection[str]) -> str:
-    nearest = get_close_matches(name, known, n=1, cutoff=0.8)
-    hint = f"was {nearest[0]} meant?" if nearest else "docs/settings.md lists those that there are."
+    bare = {each.removeprefix(_PREFIX): each for each in known}  # what all of them begin with makes no two alike
+    nearest = get_close_matches(name.removeprefix(_PREFIX), bare, n=1, cutoff=0.65)
+    hint = f"was {bare[nearest[0]]} meant?" if nearest else "docs/settings.md lists those that there are."
     return f"{name} is no setting; {hint}"

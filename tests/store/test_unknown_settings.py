@@ -34,7 +34,6 @@ def test_the_nearest_name_is_named() -> None:
     ]
 
 
-def test_where_no_name_is_near_the_list_is_named() -> None:
-    assert unknown_settings(KNOWN, {"PENPRESS_COLOUR": None}) == [
-        "PENPRESS_COLOUR is no setting; docs/settings.md lists those that there are."
-    ]
+@pytest.mark.parametrize("name", ["PENPRESS_COLOUR", "PENPRESS_FOO"])
+def test_where_no_name_is_near_the_list_is_named(name: str) -> None:
+    assert unknown_settings(KNOWN, {name: None}) == [f"{name} is no setting; docs/settings.md lists those that there are."]
