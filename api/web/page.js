@@ -169,8 +169,11 @@ function showInsteadOfJobs(text) {
 }
 
 async function showJobs() {
+  const key = sessionStorage.getItem(KEY);
   const { jobs } = await request("/jobs?limit=20");
-  $("jobs").tBodies[0].replaceChildren(...jobs.map((job) => jobRow(job, jobs.some((other) => other.retry_of === job.id))));
+  if (sessionStorage.getItem(KEY) !== key) return true; // they are another's now
+  const retried = new Set(jobs.filter((job) => job.state !== "cancelled").map((job) => job.retry_of));
+  $("jobs").tBodies[0].replaceChildren(...jobs.map((job) => jobRow(job, retried.has(job.id))));
   $("jobs-box").hidden = jobs.length === 0;
   showInsteadOfJobs(jobs.length === 0 ? "No jobs yet." : "");
   return jobs.some((job) => OPEN_STATES.includes(job.state));
