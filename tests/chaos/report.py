@@ -10,6 +10,7 @@ from tests.chaos.kinds import KINDS
 
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+_NEVER = float("inf")
 BEGIN, END = "<!-- measured: python -m tests.chaos.report -->", "<!-- end of what was measured -->"
 
 _COLUMNS = {
@@ -93,14 +94,14 @@ def _recoveries(run: dict[str, Any]) -> str:
     )
     lines = [head, "| fault | what happens | times | p50 | p95 | max | promise |", "|---|---|---:|---:|---:|---:|---:|"]
     for name in (name for name in KINDS if name in kinds):
-        figures = " | ".join(f"{seconds:.1f} s" for seconds in _spread(kinds[name]))
+        figures = " | ".join("never" if seconds == _NEVER else f"{seconds:.1f} s" for seconds in _spread(kinds[name]))
         promise = kinds[name][0]["promise"]
         lines.append(f"| `{name}` | {KINDS[name].words} | {len(kinds[name])} | {figures} | {promise:g} s |")
     return "\n".join(lines)
 
 
 def _spread(faults: list[dict[str, Any]]) -> tuple[float, float, float]:
-    ordered = sorted(float("inf") if fault["recovered"] is None else fault["recovered"] for fault in faults)
+    ordered = sorted(_NEVER if fault["recovered"] is None else fault["recovered"] for fault in faults)
     return ordered[(len(ordered) - 1) // 2], ordered[min(len(ordered) - 1, len(ordered) * 95 // 100)], ordered[-1]
 
 
