@@ -68,3 +68,17 @@ def test_the_program_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.delenv("PENPRESS_DATABASE_URL", raising=False)
     with pytest.raises(SystemExit, match="PENPRESS_DATABASE_URL is not set"):
         program.main()
+
+
+def test_a_job_that_waits_keeps_the_threshold_that_was_asked_for_and_a_planned_one_asks_for_none(empty_url: str) -> None:
+    columns = "id, name, state, gradcam, total, succeeded, failed, skipped, handwritten, printed, needs_review, attempt"
+    row = (
+        "INSERT INTO jobs ({}, review_threshold, model_version) VALUES (gen_random_uuid(), :n, 'queued', 'review', {}, 0.8, :v)"
+    )
+    command.upgrade(alembic_config(empty_url), "0001")
+    with create_engine(empty_url, poolclass=NullPool).begin() as connection:
+        insert = text(row.format(columns, ", ".join(["0"] * 8)))
+        connection.execute(insert, [{"n": "waits", "v": None}, {"n": "planned", "v": "7"}])
+    upgrade(empty_url)
+    with create_engine(empty_url, poolclass=NullPool).connect() as connection:
+        assert dict(connection.execute(text("SELECT name, asked_threshold FROM jobs")).all()) == {"waits": 0.8, "planned": None}
