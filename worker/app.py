@@ -22,6 +22,7 @@ from store.queue import make_celery
 from store.redaction import redact_logs
 from store.settings import Settings
 from worker import preflight, tasks
+from worker.farewell import end_at_last
 from worker.marks import ask_to_stop
 from worker.watch import Watch
 
@@ -88,6 +89,7 @@ def _tell_deaths(pool: Any, watch: Watch) -> None:
 def _stop_warmly(**_: Any) -> None:
     if _watch is not None:
         ask_to_stop(_watch.folder)
+    end_at_last(settings.warm_stop_seconds + settings.page_seconds)
 
 
 @worker_shutdown.connect  # type: ignore[untyped-decorator]  # Celery ships no types
