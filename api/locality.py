@@ -4,6 +4,7 @@ Looked at are the addresses of both ends of the connection, not what was asked t
 `uvicorn --host 0.0.0.0` is as safe. A proxy on this machine would hide who calls, so what it adds to a request is refused too.
 """
 
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from anyio.to_thread import run_sync
@@ -58,6 +59,7 @@ def fault_of(scope: Scope, trusted: frozenset[str]) -> RequestRefused | None:
     return None
 
 
+@lru_cache(maxsize=1)
 def trusted_hosts(names: str | None) -> frozenset[str]:
     """The setting `trusted_hosts` as names in small letters."""
     return frozenset(filter(None, (name.strip().lower() for name in (names or "").split(","))))
