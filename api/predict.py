@@ -41,8 +41,9 @@ from inference.review import ReviewReason, review_reason
 from registry.current import LoadedModel
 from registry.errors import NoModel
 from store import predictions
+from store.base import new_id
 from store.blobs import new_key
-from store.models import Upload, new_id
+from store.models import Upload
 from store.predictions import Item, NewPrediction
 from store.states import GradcamPolicy
 

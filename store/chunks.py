@@ -14,7 +14,8 @@ from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import Session
 
 from store import jobs, predictions
-from store.models import NEVER_HINTED, Chunk, Job, Upload, new_id
+from store.base import new_id
+from store.models import NEVER_HINTED, Chunk, Job, Upload
 from store.predictions import Item
 from store.states import ChunkState, GradcamPolicy, JobState
 

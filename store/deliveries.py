@@ -14,7 +14,8 @@ from sqlalchemy import case, func, lateral, select, true, update
 from sqlalchemy.orm import Session
 
 from store import endpoints, predictions
-from store.models import Key, WebhookAttempt, WebhookEndpoint, WebhookEvent, WebhookHost, new_id
+from store.base import new_id
+from store.models import Key, WebhookAttempt, WebhookEndpoint, WebhookEvent, WebhookHost
 from store.states import EventState
 
 _MINUTE, _HOUR = 60.0, 3600.0

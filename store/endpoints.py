@@ -12,7 +12,8 @@ from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from store.models import Job, WebhookEndpoint, WebhookEvent, WebhookHost, new_id
+from store.base import new_id
+from store.models import Job, WebhookEndpoint, WebhookEvent, WebhookHost
 from store.states import EventState
 from store.targets import parse_target
 from store.webhook_errors import EndpointDisabled

@@ -13,7 +13,8 @@ from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from store.models import IdempotencyKey, new_id
+from store.base import new_id
+from store.models import IdempotencyKey
 
 
 class KeyLost(Exception):

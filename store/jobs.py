@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, exists, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from store import predictions, webhooks
-from store.models import Chunk, Job, Upload, new_id
+from store.base import new_id
+from store.models import Chunk, Job, Upload
 from store.predictions import NewPrediction
 from store.states import FINISHED_STATES, ChunkState, GradcamPolicy, JobState
 

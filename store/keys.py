@@ -16,7 +16,8 @@ from enum import StrEnum
 from sqlalchemy import exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from store.models import Job, Key, Upload, WebhookEndpoint, WebhookHost, new_id
+from store.base import new_id
+from store.models import Job, Key, Upload, WebhookEndpoint, WebhookHost
 
 SECRET_PREFIX = "pp_"  # noqa: S105  # by which people and scanners know a key of ours
 WEBHOOK_PREFIX = "whsec_"

@@ -14,7 +14,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from store import chunks, jobs
-from store.models import NEVER_HINTED, Chunk, Job, new_id
+from store.base import new_id
+from store.models import NEVER_HINTED, Chunk, Job
 from store.states import ChunkState, JobState
 
 

@@ -5,49 +5,16 @@ Times are aware and the database's own; ids are UUIDv7, so that they sort by cre
 
 import uuid
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Enum, ForeignKey, Index, MetaData, String, UniqueConstraint, func, select, text
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column, relationship
-from uuid_utils import compat as uuid_utils
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, func, select, text
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
+from store.base import Base, enum_of, new_id
 from store.states import ChunkState, EventState, GradcamPolicy, ItemStatus, JobState
 
 NEVER_HINTED = datetime(1970, 1, 1, tzinfo=UTC)
 """`hinted_at` of work that must be announced as soon as may be."""
-
-
-def new_id() -> uuid.UUID:
-    """A UUIDv7."""
-    return uuid_utils.uuid7()
-
-
-class Base(DeclarativeBase):
-    """Constraint names are derived, so that migrations can name them."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map = {  # noqa: RUF012  # SQLAlchemy declares it as an instance attribute
-        datetime: DateTime(timezone=True),
-        int: BigInteger,
-        dict[str, Any]: JSONB,
-        list[dict[str, Any]]: JSONB,
-        list[str]: JSONB,
-        list[int]: JSONB(none_as_null=True),
-    }
-
-
-def _enum(kind: type[StrEnum], name: str) -> Enum:
-    return Enum(kind, native_enum=False, length=16, name=name, values_callable=lambda members: [m.value for m in members])
 
 
 class Key(Base):
@@ -90,8 +57,8 @@ class Job(Base):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     owner_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("keys.id"))  # None where the service knows no keys
     name: Mapped[str]
-    state: Mapped[JobState] = mapped_column(_enum(JobState, "job_state"), default=JobState.QUEUED)
-    gradcam: Mapped[GradcamPolicy] = mapped_column(_enum(GradcamPolicy, "gradcam_policy"), default=GradcamPolicy.REVIEW)
+    state: Mapped[JobState] = mapped_column(enum_of(JobState, "job_state"), default=JobState.QUEUED)
+    gradcam: Mapped[GradcamPolicy] = mapped_column(enum_of(GradcamPolicy, "gradcam_policy"), default=GradcamPolicy.REVIEW)
     asked_threshold: Mapped[float | None]  # what its client wanted, and a retry takes over
     review_threshold: Mapped[float | None]  # what holds; pinned with the model version when the job is planned
     model_version: Mapped[str | None]
@@ -167,7 +134,7 @@ class Chunk(Base):
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
-    state: Mapped[ChunkState] = mapped_column(_enum(ChunkState, "chunk_state"), default=ChunkState.READY)
+    state: Mapped[ChunkState] = mapped_column(enum_of(ChunkState, "chunk_state"), default=ChunkState.READY)
     members: Mapped[list[dict[str, Any]]]
     attempt: Mapped[int] = mapped_column(default=0)
     losses: Mapped[int] = mapped_column(
@@ -195,7 +162,7 @@ class Prediction(Base):
     member_index: Mapped[int | None]
     file: Mapped[str]
     page: Mapped[int]
-    status: Mapped[ItemStatus] = mapped_column(_enum(ItemStatus, "item_status"))
+    status: Mapped[ItemStatus] = mapped_column(enum_of(ItemStatus, "item_status"))
     reason: Mapped[str | None] = mapped_column(String(64))
     detail: Mapped[str | None]
     predicted_class: Mapped[str | None] = mapped_column(String(32))
@@ -284,7 +251,7 @@ class WebhookEvent(Base):
     type: Mapped[str] = mapped_column(String(32))
     sequence: Mapped[int] = mapped_column(default=0)
     payload: Mapped[dict[str, Any]]
-    state: Mapped[EventState] = mapped_column(_enum(EventState, "event_state"), default=EventState.PENDING)
+    state: Mapped[EventState] = mapped_column(enum_of(EventState, "event_state"), default=EventState.PENDING)
     attempt: Mapped[int] = mapped_column(default=0)
     next_at: Mapped[datetime] = mapped_column(server_default=func.now())
     lease_token: Mapped[uuid.UUID | None]

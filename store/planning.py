@@ -13,7 +13,8 @@ from sqlalchemy import Update, exists, func, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from store import jobs, predictions, webhooks
-from store.models import NEVER_HINTED, Chunk, Job, new_id
+from store.base import new_id
+from store.models import NEVER_HINTED, Chunk, Job
 from store.predictions import NewPrediction
 from store.states import JobState
 

@@ -9,7 +9,8 @@ from sqlalchemy import BindParameter, Insert, Select, bindparam, insert, select,
 from sqlalchemy.orm import Session, undefer
 
 from store.archives import display_name
-from store.models import Base, Job, Prediction, Upload, new_id
+from store.base import Base, new_id
+from store.models import Job, Prediction, Upload
 from store.states import GradcamPolicy, ItemStatus
 
 # As tables, not as mapped classes: SQLAlchemy's unit of work costs a millisecond a row that is never read back.

@@ -13,7 +13,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from store import endpoints
-from store.models import Job, WebhookAttempt, WebhookEndpoint, WebhookEvent, new_id
+from store.base import new_id
+from store.models import Job, WebhookAttempt, WebhookEndpoint, WebhookEvent
 from store.states import EventState, EventType, JobState
 
 PROGRESS_SECONDS = 10

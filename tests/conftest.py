@@ -15,14 +15,14 @@ from penpress.embedded import embedded_postgres, embedded_redis
 from registry.catalog import Catalog
 from registry.promotion import promote
 from store.database import Database
-from store.models import Base
+from store.models import Job
 from store.queue import make_celery
 from store.settings import Settings
 from tests.tiny_bundle import write_tiny_bundle
 
 pytest_plugins = ["tests.service_fixtures"]
 
-_TABLES = ", ".join(Base.metadata.tables)
+_TABLES = ", ".join(Job.metadata.tables)
 
 
 def pytest_configure() -> None:

@@ -12,9 +12,9 @@ from inference.errors import ImageError, NotEnoughMemory
 from inference.items import Answer, PreparedPage
 from store import chunks, faults, jobs, predictions
 from store.archives import ArchiveError
+from store.base import new_id
 from store.blobs import BlobMissing
 from store.chunks import Claim
-from store.models import new_id
 from store.predictions import Item, NewPrediction
 from store.queue import CLASSIFY_CHUNK
 from worker.lease import Lease, LeaseLost, held_lease

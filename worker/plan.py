@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from store import archives, chunks, faults, planning, predictions
 from store.archives import ArchiveError, Refusal, TooManyItems
+from store.base import new_id
 from store.blobs import BlobMissing
-from store.models import Job, Upload, new_id
+from store.models import Job, Upload
 from store.planning import Plan
 from store.predictions import Item, NewPrediction
 from store.queue import PLAN_JOB

@@ -7,9 +7,10 @@ from sqlalchemy import func, update
 
 from api.rates import Rates
 from store import keys
+from store.base import new_id
 from store.database import Database
 from store.keys import Scope
-from store.models import Key, new_id
+from store.models import Key
 from tests.api.keyed import bearer, make_secret
 from tests.pictures import png
 

@@ -11,7 +11,7 @@ from sqlalchemy.pool import NullPool
 
 from migrations import __main__ as program
 from migrations import alembic_config, upgrade
-from store.models import Base
+from store.models import Job
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def revision(url: str) -> list[str]:
 
 def test_the_migrated_schema_is_the_one_that_the_models_describe(empty_url: str) -> None:
     upgrade(empty_url)
-    assert tables(empty_url) == {*Base.metadata.tables, "alembic_version"}
+    assert tables(empty_url) == {*Job.metadata.tables, "alembic_version"}
     command.check(alembic_config(empty_url))  # raises when a revision is missing
 
 

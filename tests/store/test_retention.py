@@ -4,8 +4,9 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from store import deliveries, jobs, predictions, retention, webhooks
+from store.base import Base
 from store.deliveries import Outcome
-from store.models import Base, Job, Prediction, Upload, WebhookAttempt, WebhookEndpoint, WebhookEvent, WebhookHost
+from store.models import Job, Prediction, Upload, WebhookAttempt, WebhookEndpoint, WebhookEvent, WebhookHost
 from store.states import JobState
 from tests.store.rows import chunks_of, claim, claim_events, finish, make_answer, make_running_job
 

@@ -14,8 +14,9 @@ from inference import items
 from inference.items import PreparedPage
 from registry.current import LoadedModel
 from store import chunks, jobs, planning
+from store.base import new_id
 from store.database import Database
-from store.models import Chunk, new_id
+from store.models import Chunk
 from store.states import ChunkState, JobState
 from tests.pictures import png, zip_of
 from tests.worker.conftest import HandQueue, MakeRuntime
