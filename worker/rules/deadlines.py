@@ -1,16 +1,13 @@
 """Jobs whose deadline has passed: they are cancelled."""
 
+from functools import partial
+
 from store import jobs
-from worker.rules.rule import LIMIT, Tools
+from worker.rules.rule import Tools, one_by_one
 
 _DETAIL = "Its deadline (Cancel-After) passed before it was done."
 
 
 def cancel_overdue_jobs(tools: Tools) -> int:
-    """Cancel each in a transaction of its own, since it locks the job."""
-    with tools.database.transaction() as session:
-        overdue = jobs.overdue_jobs(session, limit=LIMIT)
-    for job_id in overdue:
-        with tools.database.transaction() as session:
-            jobs.request_cancel(session, job_id, reason="deadline", detail=_DETAIL)
-    return len(overdue)
+    """Cancel each."""
+    return one_by_one(tools, jobs.overdue_jobs, partial(jobs.request_cancel, reason="deadline", detail=_DETAIL))

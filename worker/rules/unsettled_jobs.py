@@ -1,14 +1,9 @@
 """Jobs that were cancelled while a worker held one of their chunks, and that worker was lost."""
 
 from store import jobs
-from worker.rules.rule import LIMIT, Tools
+from worker.rules.rule import Tools, one_by_one
 
 
 def settle_cancelled_jobs(tools: Tools) -> int:
-    """Take each to its end in a transaction of its own, since it locks the job."""
-    with tools.database.transaction() as session:
-        unsettled = jobs.unsettled_jobs(session, limit=LIMIT)
-    for job_id in unsettled:
-        with tools.database.transaction() as session:
-            jobs.settle_cancelled(session, job_id)
-    return len(unsettled)
+    """Take each to its end."""
+    return one_by_one(tools, jobs.unsettled_jobs, jobs.settle_cancelled)
