@@ -132,7 +132,7 @@ def _decoders(settings: Settings, count: int) -> Decoders:
 
 
 def _stored_bytes(database: Database, owner_id: UUID | None) -> int:
-    with database.transaction() as session:
+    with database.single_statement() as session:
         return quotas.stored_bytes(session, owner_id=owner_id)
 
 

@@ -3,14 +3,13 @@
 What the service refuses itself stands in `api/refusals.py`; the libraries below know no HTTP, and their errors are listed here.
 """
 
-import json
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
@@ -127,18 +126,18 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def _listed(_request: Request, error: Exception) -> JSONResponse:
+async def _listed(_request: Request, error: Exception) -> Response:
     return problem_response(error)
 
 
-def problem_response(error: Exception) -> JSONResponse:
+def problem_response(error: Exception) -> Response:
     """The answer to a refusal, or to an error of the table."""
     response = _response(problem_of(error))
     response.headers.update(error.headers if isinstance(error, RequestRefused) else _listed_answer(error).headers)
     return response
 
 
-async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+async def _invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     faults = [{"where": list(fault["loc"]), "what": fault["msg"]} for fault in error.errors()]
     detail = "; ".join(map(_fault_sentence, error.errors()))
@@ -152,7 +151,7 @@ def _fault_sentence(fault: Mapping[str, Any]) -> str:
     return f"{'.'.join(map(str, where))}: {fault['msg']}"
 
 
-async def _http(request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if isinstance(error.__cause__, RequestRefused):  # FastAPI wraps what reading a body raises
         return problem_response(error.__cause__)
@@ -184,18 +183,18 @@ def _http_detail(request: Request, error: HTTPException) -> str:
     return str(error.detail)
 
 
-async def _unexpected(_request: Request, _error: Exception) -> JSONResponse:
+async def _unexpected(_request: Request, _error: Exception) -> Response:
     detail = "The service failed in a way that it did not expect; its log says how."
     response = _response(_problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail))
     secure(response.headers)  # nothing else does: this is answered outside of every middleware
     return response
 
 
-def _response(problem: Problem) -> JSONResponse:
+def _response(problem: Problem) -> Response:
     """An answer of media type application/problem+json; 503 says when to try again."""
     unavailable = problem.status == HTTPStatus.SERVICE_UNAVAILABLE
-    return JSONResponse(
-        json.loads(redact(problem.model_dump_json(exclude_none=True))),
+    return Response(
+        redact(problem.model_dump_json(exclude_none=True)),
         status_code=problem.status,
         headers={"Retry-After": str(_RETRY_SECONDS)} if unavailable else None,
         media_type="application/problem+json",

@@ -144,14 +144,14 @@ async def _keep_renewing(services: Services, hold: Hold) -> None:
 
 
 def _renew(services: Services, hold: Hold, seconds: float) -> None:
-    with services.database.transaction() as session:
+    with services.database.single_statement() as session:
         idempotency.renew(session, hold, lease_seconds=seconds)
 
 
 def _release(services: Services, hold: Hold) -> bool:
     """Give the key back; False where Postgres does not answer."""
     try:
-        with services.database.transaction() as session:
+        with services.database.single_statement() as session:
             idempotency.release(session, hold)
     except SQLAlchemyError as error:
         _log.warning("idempotency key not given back yet: %s", error)

@@ -17,6 +17,7 @@ from api.documented import problems
 from api.etags import NOT_MODIFIED, is_known, job_tag, not_modified
 from api.idempotency import Attempt, IdempotencyKeyDep, attempted
 from api.identity import Caller, CallerDep
+from api.pages import cut_page, parse_cursor
 from api.refusals import (
     BadCursor,
     BadIdempotencyKey,
@@ -187,17 +188,8 @@ class JobListQuery(BaseModel):
 def list_jobs(session: SessionDep, caller: CallerDep, query: Annotated[JobListQuery, Query()]) -> JobList:
     """A page of jobs; pass `next_cursor` as `cursor` for the next."""
     found = jobs.list_jobs(session, owner_id=caller.owner_id, limit=query.limit + 1, before=parse_cursor(query.cursor))
-    page = found[: query.limit]
-    more = len(found) > query.limit
-    return JobList(jobs=[JobView.of(job) for job in page], next_cursor=str(page[-1].id) if more else None)
-
-
-def parse_cursor(cursor: str | None) -> UUID | None:
-    """The id after which a page begins. Raises `BadCursor`."""
-    try:
-        return UUID(cursor) if cursor is not None else None
-    except ValueError as error:
-        raise BadCursor from error
+    page, next_cursor = cut_page(found, query.limit)
+    return JobList(jobs=[JobView.of(job) for job in page], next_cursor=next_cursor)
 
 
 @router.get(
@@ -219,8 +211,8 @@ async def get_job(
 
 
 def view_job(services: Services, job_id: UUID, caller: Caller) -> JobView:
-    """The job as it is now, read in a transaction of its own. Raises what `found_job` raises."""
-    with services.database.transaction() as session:
+    """The job as it is now. Raises what `found_job` raises."""
+    with services.database.single_statement() as session:
         return JobView.of(found_job(session, job_id, caller))
 
 

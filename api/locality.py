@@ -4,7 +4,6 @@ Looked at are the addresses of both ends of the connection, not what was asked t
 `uvicorn --host 0.0.0.0` is as safe. A proxy on this machine would hide who calls, so what it adds to a request is refused too.
 """
 
-from functools import lru_cache
 from urllib.parse import urlsplit
 
 from anyio.to_thread import run_sync
@@ -37,8 +36,10 @@ class OnlyThisMachineWithoutKeys:
 
 
 async def _refusal(scope: Scope, services: Services) -> Exception | None:
-    fault = fault_of(scope, trusted_hosts(services.settings.trusted_hosts))
-    if fault is None or services.keyring.has_seen_keys:
+    if services.keyring.has_seen_keys:
+        return None
+    fault = fault_of(scope, services.settings.trusted_names)
+    if fault is None:
         return None
     try:
         return None if await run_sync(services.keyring.has_keys) else fault
@@ -57,12 +58,6 @@ def fault_of(scope: Scope, trusted: frozenset[str]) -> RequestRefused | None:
     if not all(_is_trusted(_without_port(host), trusted) for host in hosts):
         return UntrustedHost()
     return None
-
-
-@lru_cache(maxsize=1)
-def trusted_hosts(names: str | None) -> frozenset[str]:
-    """The setting `trusted_hosts` as names in small letters."""
-    return frozenset(filter(None, (name.strip().lower() for name in (names or "").split(","))))
 
 
 def _is_trusted(host: str, trusted: frozenset[str]) -> bool:

@@ -55,7 +55,7 @@ class JobWatch:
             look.found.exception()  # nobody may be waiting any more
 
     def _read(self, ids: set[UUID]) -> Mapping[UUID, Job]:
-        with self._database.transaction() as session:
+        with self._database.single_statement() as session:
             return jobs.read_jobs(session, ids)
 
     async def close(self) -> None:

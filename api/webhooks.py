@@ -14,7 +14,8 @@ from api.deps import ServicesDep, SessionDep
 from api.documented import problems
 from api.examples import WEBHOOK_ENDPOINT, WEBHOOK_EVENT
 from api.identity import CallerDep
-from api.jobs import found_job, parse_cursor
+from api.jobs import found_job
+from api.pages import cut_page, parse_cursor
 from api.refusals import BadCursor, InvalidRequest, JobExpired, NotFound
 from store import endpoints, webhooks
 from store.models import WebhookEvent
@@ -101,9 +102,8 @@ def list_events(job_id: UUID, session: SessionDep, caller: CallerDep, query: Ann
     """Every event with the log of its attempts."""
     found_job(session, job_id, caller)
     found = webhooks.list_newest_events(session, job_id, limit=query.limit + 1, before=parse_cursor(query.cursor))
-    page = found[: query.limit]
-    more = len(found) > query.limit
-    return EventList(events=_views(session, page), next_cursor=str(page[-1].id) if more else None)
+    page, next_cursor = cut_page(found, query.limit)
+    return EventList(events=_views(session, page), next_cursor=next_cursor)
 
 
 def _views(session: Session, events: Sequence[WebhookEvent]) -> list[EventView]:
@@ -138,10 +138,8 @@ def list_endpoints(session: SessionDep, caller: CallerDep, query: Annotated[Page
     """One for each URL that jobs were submitted with, as long as one of them is kept."""
     after = parse_cursor(query.cursor)
     found = endpoints.list_endpoints(session, owner_id=caller.owner_id, limit=query.limit + 1, after=after)
-    page = found[: query.limit]
-    more = len(found) > query.limit
-    views = [EndpointView.model_validate(endpoint) for endpoint in page]
-    return EndpointList(endpoints=views, next_cursor=str(page[-1].id) if more else None)
+    page, next_cursor = cut_page(found, query.limit)
+    return EndpointList(endpoints=[EndpointView.model_validate(endpoint) for endpoint in page], next_cursor=next_cursor)
 
 
 @router.post(

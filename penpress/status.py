@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -10,8 +11,10 @@ from rich.table import Table
 from penpress import __version__
 from penpress.client import Job
 from penpress.output import PIPED_COLUMNS
-from penpress.up import Up
-from store.models import Key
+
+if TYPE_CHECKING:
+    from penpress.up import Up
+    from store.models import Key
 
 _SHOWN_JOBS = 50
 _console = Console(highlight=False, markup=False)
@@ -20,11 +23,11 @@ _console = Console(highlight=False, markup=False)
 class Terminal:
     """Tells how an `up` is going."""
 
-    def starting(self, run: Up) -> None:
+    def starting(self, run: "Up") -> None:
         """Say what is about to start."""
         _console.print(f"Starting Penpress {__version__} in {run.home} …", style="dim", soft_wrap=True)
 
-    def ready(self, run: Up, url: str) -> None:
+    def ready(self, run: "Up", url: str) -> None:
         """Say where the service is, what it consists of, how to use it and how to stop it."""
         _console.print(f"\nPenpress is ready at {url}\n", style="bold green", soft_wrap=True)
         settings = run.settings
@@ -60,7 +63,7 @@ def show_jobs(jobs: Iterable[Job]) -> None:
     _print(table, otherwise="There are no jobs yet.")
 
 
-def show_keys(keys: Iterable[Key]) -> None:
+def show_keys(keys: "Iterable[Key]") -> None:
     """Every key as a table, without its secrets."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("ID", "NAME", "SCOPES", "LIMITS", "CREATED", "STATE"):
@@ -71,7 +74,7 @@ def show_keys(keys: Iterable[Key]) -> None:
     _print(table, otherwise="There are no keys: the service answers this machine only, and whoever is on it.")
 
 
-def _limits(key: Key) -> str:
+def _limits(key: "Key") -> str:
     names = ("max_open_jobs", "max_stored_bytes", "max_requests_per_minute")
     return ", ".join(f"{name} {value}" for name in names if (value := getattr(key, name)) is not None)
 

@@ -22,7 +22,6 @@ from typing import Protocol
 from penpress.embedded_postgres import postgres_service
 from penpress.embedded_redis import redis_service
 from penpress.errors import KeysRequired, PortInUse, ServiceFailed
-from penpress.keys_database import has_keys
 from penpress.processes import end_orphan, usable_cores
 from penpress.programs import Addresses, Programs
 from penpress.service import Configured, Service, wait_until_ready
@@ -152,6 +151,8 @@ class Up:
 
     def _demand_keys(self, database_url: str) -> None:
         """Raises `KeysRequired`: what others can reach needs keys before it answers."""
+        from penpress.keys_database import has_keys  # with SQLAlchemy, which a start on loopback does without
+
         if not has_keys(database_url):
             raise KeysRequired(f"{KeysRequired.__doc__} It was to listen on {self._host}.")
 

@@ -65,7 +65,8 @@ def finish_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID, plan:
     jobs.record_results(session, job, plan.refused)
     session.flush()
     webhooks.record_started(session, job)
-    jobs.close_if_done(session, job_id)
+    if not rows:
+        jobs.close_if_done(session, job_id)
     return [row.id for row in rows]
 
 

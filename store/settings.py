@@ -198,7 +198,12 @@ class Settings(BaseSettings):
         """The secrets that sign where there are no keys, the newest first."""
         return tuple((self.webhook_secret or "").split())
 
-    @property
+    @cached_property
+    def trusted_names(self) -> frozenset[str]:
+        """The names under which this service may be asked, in small letters."""
+        return frozenset(filter(None, (name.strip().lower() for name in (self.trusted_hosts or "").split(","))))
+
+    @cached_property
     def webhook_allowed(self) -> tuple[Network, ...]:
         """The networks that webhooks may reach although they are not public."""
         return parse_networks(self.webhook_networks)

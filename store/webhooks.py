@@ -89,9 +89,8 @@ def _record(session: Session, job: Job, event: EventType, *, sequence: int = 0) 
     if not _wants(job, event):
         return
     session.flush()  # the job's times are the database's
-    of_job = select(WebhookEndpoint.host_id, WebhookEndpoint.disabled_at).where(WebhookEndpoint.id == job.webhook_endpoint_id)
-    host_id, disabled = session.execute(of_job).one()
-    now = session.execute(select(func.now())).scalar_one()
+    known = select(WebhookEndpoint.host_id, WebhookEndpoint.disabled_at, func.now())
+    host_id, disabled, now = session.execute(known.where(WebhookEndpoint.id == job.webhook_endpoint_id)).one()
     row = insert(WebhookEvent).values(
         id=new_id(),
         job_id=job.id,
@@ -126,11 +125,6 @@ def _summary(job: Job) -> dict[str, Any]:
 
 def _iso(moment: datetime | None) -> str | None:
     return moment.astimezone(UTC).isoformat() if moment else None
-
-
-def list_events(session: Session, job_id: uuid.UUID) -> Sequence[WebhookEvent]:
-    """The job's events in the order in which they happened."""
-    return session.scalars(select(WebhookEvent).where(WebhookEvent.job_id == job_id).order_by(WebhookEvent.id)).all()
 
 
 def list_newest_events(

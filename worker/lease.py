@@ -19,7 +19,7 @@ Wanted = Callable[[Session], bool]
 """Whether the lease is still ours and its job still wants the work: one statement."""
 
 Renew = Callable[[Session], bool]
-"""Holds the lease for another while; False when somebody else has it."""
+"""Holds the lease for another while; False when somebody else has it. One statement."""
 
 _log = logging.getLogger(__name__)
 
@@ -95,7 +95,8 @@ def _keep_renewing(
             lease.mark_lost()  # to others it is ours until it is given back
         is_due = time.monotonic() + tick_seconds / 2 >= renew_at
         try:
-            goes_on = _renew(runtime, renew) if is_due else _ask(runtime, wanted)
+            with runtime.database.single_statement() as session:
+                goes_on = (renew if is_due else wanted)(session)
         except SQLAlchemyError as error:
             _log.warning("lease not renewed, will try again: %s", error)
             continue
@@ -105,16 +106,6 @@ def _keep_renewing(
             if not goes_on:
                 return
             renew_at = time.monotonic() + heartbeat_seconds
-
-
-def _renew(runtime: Runtime, renew: Renew) -> bool:
-    with runtime.database.transaction() as session:
-        return renew(session)
-
-
-def _ask(runtime: Runtime, wanted: Wanted) -> bool:
-    with runtime.database.single_statement() as session:
-        return wanted(session)
 
 
 def _kill_this_process(lease: Lease, stuck_seconds: float) -> None:

@@ -21,6 +21,7 @@ from store.targets import Target, parse_target
 from store.webhook_errors import WebhookRefused
 from worker.guarded import GuardedBackend, Resolve, resolve
 
+_USER_AGENT = f"penpress/{version('penpress')}"
 _MAX_ANSWER_BYTES = 16 * 1024  # of which nothing is used; it is read so that a receiver can finish what it does
 
 
@@ -39,7 +40,7 @@ class Message:
         signatures = [Webhook(secret).sign(event_id, now.astimezone(UTC), body) for secret in secrets]
         headers = {
             "content-type": "application/json",
-            "user-agent": f"penpress/{version('penpress')}",
+            "user-agent": _USER_AGENT,
             "webhook-id": event_id,
             "webhook-timestamp": str(math.floor(now.timestamp())),
             "webhook-signature": " ".join(signatures),

@@ -112,7 +112,7 @@ def make_event(session: Session, *, url: str = "https://a.example/") -> WebhookE
     """An event that is due: its job has failed."""
     job = make_told_job(session, url=url)
     planning.fail_planning(session, job.id, begin(session, job), reason="no_result", detail="Nothing came of it.")
-    (event,) = webhooks.list_events(session, job.id)
+    (event,) = list_events(session, job.id)
     return event
 
 
@@ -127,3 +127,8 @@ def claim_events(
             session, suspects=suspects, limit=limit, shares=Shares(per_host, per_key), lease_seconds=lease_seconds
         )
     ]
+
+
+def list_events(session: Session, job_id: uuid.UUID) -> Sequence[WebhookEvent]:
+    """The job's events in the order in which they happened."""
+    return session.scalars(select(WebhookEvent).where(WebhookEvent.job_id == job_id).order_by(WebhookEvent.id)).all()

@@ -12,7 +12,7 @@ from store.models import Job, WebhookEndpoint, WebhookEvent
 from store.planning import Plan
 from store.states import EventState, EventType
 from store.webhook_errors import EndpointDisabled
-from tests.store.rows import begin, chunks_of, claim, finish, make_event, make_item, make_job, make_told_job
+from tests.store.rows import begin, chunks_of, claim, finish, list_events, make_event, make_item, make_job, make_told_job
 from tests.store.rows import chunks as chunk_rows
 
 ALL = tuple(EventType)
@@ -31,7 +31,7 @@ def finish_next(session: Session, job: Job) -> None:
 
 
 def told(session: Session, job: Job) -> list[str]:
-    return [event.type for event in webhooks.list_events(session, job.id)]
+    return [event.type for event in list_events(session, job.id)]
 
 
 def make_old(session: Session, job: Job, *, seconds: int = 11, state: EventState = EventState.DELIVERED) -> None:
@@ -45,7 +45,7 @@ def test_a_finished_job_has_one_event_with_its_summary(session: Session) -> None
     run(session, job)
     finish_next(session, job)
     jobs.close_if_done(session, job.id)
-    (event,) = webhooks.list_events(session, job.id)
+    (event,) = list_events(session, job.id)
     assert (event.type, event.state, event.sequence) == ("job.completed", EventState.PENDING, 0)
     data = event.payload["data"]
     assert (data["id"], data["state"], data["counts"]["succeeded"]) == (str(job.id), "completed", 1)
@@ -103,7 +103,7 @@ def test_progress_is_told_every_ten_seconds_at_most(session: Session) -> None:
     assert told(session, job) == ["job.progress"]
     make_old(session, job, seconds=2)
     finish_next(session, job)
-    assert [event.sequence for event in webhooks.list_events(session, job.id)] == [0, 1]
+    assert [event.sequence for event in list_events(session, job.id)] == [0, 1]
 
 
 def test_progress_that_waits_is_not_told_again_and_forgotten_at_the_end(session: Session) -> None:
@@ -115,7 +115,7 @@ def test_progress_that_waits_is_not_told_again_and_forgotten_at_the_end(session:
     assert told(session, job) == ["job.progress"]
     finish_next(session, job)
     session.expire_all()
-    assert [event.state for event in webhooks.list_events(session, job.id)] == [EventState.GIVEN_UP]
+    assert [event.state for event in list_events(session, job.id)] == [EventState.GIVEN_UP]
 
 
 def test_a_rolled_back_move_tells_nothing(session: Session) -> None:
@@ -132,7 +132,7 @@ def test_the_longest_payload_is_below_twenty_kilobytes(session: Session) -> None
     job = make_job(session, name="\N{GRINNING FACE}" * 500)
     webhooks.subscribe(session, job, url="https://a.example/", events=ALL)
     run(session, job)
-    (event,) = webhooks.list_events(session, job.id)
+    (event,) = list_events(session, job.id)
     assert len(json.dumps(event.payload)) < 20_000
 
 
