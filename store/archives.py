@@ -113,9 +113,10 @@ def _survey(file: BinaryIO, *, at_most: int) -> tuple[int, BinaryIO]:
 def _unflag_if_not_utf8(directory: bytearray, place: int) -> bool:
     """Take the flag from the entry whose record begins at `place`, if its name is not what the flag says."""
     flags = int.from_bytes(directory[place + _FLAGS_AT : place + _FLAGS_AT + 2], "little")
+    if not flags & _UTF8_FLAG:
+        return False
     start = place + _DIRECTORY_ENTRY.size
-    name = directory[start : start + _DIRECTORY_ENTRY.unpack_from(directory, place)[0]]
-    if not flags & _UTF8_FLAG or _is_utf8(name):
+    if _is_utf8(directory[start : start + _DIRECTORY_ENTRY.unpack_from(directory, place)[0]]):
         return False
     directory[place + _FLAGS_AT : place + _FLAGS_AT + 2] = (flags & ~_UTF8_FLAG).to_bytes(2, "little")
     return True

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import ColumnElement, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from store import jobs, predictions
@@ -20,6 +20,12 @@ from store.predictions import Item
 from store.states import ChunkState, GradcamPolicy, JobState
 
 _RUNNING_JOBS = select(Job.id).where(Job.state == JobState.RUNNING)
+_EXPIRED = (Chunk.state == ChunkState.LEASED) & (Chunk.lease_until < func.now())
+
+
+def held(token: uuid.UUID) -> ColumnElement[bool]:
+    """Chunks under the lease of that token."""
+    return (Chunk.state == ChunkState.LEASED) & (Chunk.lease_token == token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,7 @@ def renew_lease(session: Session, chunk_id: uuid.UUID, token: uuid.UUID, *, leas
     """Hold the chunk for another `lease_seconds`; False when it was given to somebody else."""
     renewed = session.scalars(
         update(Chunk)
-        .where(Chunk.id == chunk_id, Chunk.lease_token == token, Chunk.state == ChunkState.LEASED)
+        .where(Chunk.id == chunk_id, held(token))
         .values(lease_until=func.now() + timedelta(seconds=lease_seconds))
         .returning(Chunk.id)
     )
@@ -96,8 +102,8 @@ def renew_lease(session: Session, chunk_id: uuid.UUID, token: uuid.UUID, *, leas
 
 def is_wanted(session: Session, chunk_id: uuid.UUID, token: uuid.UUID) -> bool:
     """Whether whoever holds `token` still has the chunk, and its job still wants the answer."""
-    held = (Chunk.id == chunk_id) & (Chunk.lease_token == token) & (Chunk.state == ChunkState.LEASED)
-    return bool(session.scalar(select(exists().where(held, Chunk.job_id == Job.id, Job.state == JobState.RUNNING))))
+    ours = (Chunk.id == chunk_id) & held(token)
+    return bool(session.scalar(select(exists().where(ours, Chunk.job_id == Job.id, Job.state == JobState.RUNNING))))
 
 
 def hand_back(session: Session, claim: Claim) -> None:
@@ -105,7 +111,7 @@ def hand_back(session: Session, claim: Claim) -> None:
 
     If the lease ran out meanwhile, the loss is forgiven.
     """
-    session.execute(select(Job.id).where(Job.id == claim.job_id).with_for_update())  # the job before the chunk
+    jobs.lock_job(session, claim.job_id)  # the job before the chunk
     _give_back(session, claim, hinted_at=NEVER_HINTED)
 
 
@@ -119,9 +125,9 @@ def release_chunk(session: Session, claim: Claim, *, waits_for: str) -> None:
 
 def _give_back(session: Session, claim: Claim, *, hinted_at: Any) -> None:
     _forgive_loss(session, claim)
-    held = (Chunk.id == claim.chunk_id) & (Chunk.lease_token == claim.token) & (Chunk.state == ChunkState.LEASED)
     ready = {"state": ChunkState.READY, "lease_token": None, "lease_until": None, "lost_token": None}
-    session.execute(update(Chunk).where(held).values(**ready, attempt=Chunk.attempt - 1, hinted_at=hinted_at))
+    ours = update(Chunk).where(Chunk.id == claim.chunk_id, held(claim.token))
+    session.execute(ours.values(**ready, attempt=Chunk.attempt - 1, hinted_at=hinted_at))
     jobs.settle_cancelled(session, claim.job_id)
 
 
@@ -140,8 +146,7 @@ def _forgive_loss(session: Session, claim: Claim) -> None:
 
 def expired_chunks(session: Session, *, limit: int) -> Sequence[uuid.UUID]:
     """Chunks whose worker fell silent."""
-    expired = (Chunk.state == ChunkState.LEASED) & (Chunk.lease_until < func.now())
-    query = select(Chunk.id).where(expired, Chunk.job_id.in_(_RUNNING_JOBS))
+    query = select(Chunk.id).where(_EXPIRED, Chunk.job_id.in_(_RUNNING_JOBS))
     return session.scalars(query.order_by(Chunk.lease_until).limit(limit)).all()
 
 
@@ -153,7 +158,7 @@ def recover_chunk(session: Session, chunk_id: uuid.UUID, *, max_attempts: int, g
     before the split count as one. Before that its worker has `grace_seconds` to show that it lives: nobody has seen it die, and
     after an outage the sweep may be the first to be back.
     """
-    chunk = _lock_expired(session, chunk_id)
+    chunk = lock_chunk(session, chunk_id, _EXPIRED)
     if chunk is None:
         return []
     if _is_last_attempt(chunk, max_attempts) and chunk.lost_token != chunk.lease_token:
@@ -179,16 +184,26 @@ def put_back(session: Session, chunk: Chunk, *, max_attempts: int, how: str) -> 
     if _is_last_attempt(chunk, max_attempts):
         _give_up(session, chunk, how)
         return []
-    chunk.state, chunk.lease_token, chunk.lease_until, chunk.hinted_at = ChunkState.READY, None, None, NEVER_HINTED
+    offer(chunk)
     return [chunk.id]
 
 
-def _lock_expired(session: Session, chunk_id: uuid.UUID) -> Chunk | None:
-    """The job before the chunk, as in `jobs.finish_chunk`: else a late finish and a recovery could wait for each other."""
+def lock_chunk(session: Session, chunk_id: uuid.UUID, condition: ColumnElement[bool]) -> Chunk | None:
+    """The chunk, if it meets the condition, until this transaction ends.
+
+    The job before the chunk, as in `jobs.finish_chunk`: else a late finish and a recovery could wait for each other.
+    """
     job_id = session.scalar(select(Chunk.job_id).where(Chunk.id == chunk_id))
-    session.execute(select(Job.id).where(Job.id == job_id).with_for_update())
-    expired = (Chunk.state == ChunkState.LEASED) & (Chunk.lease_until < func.now())
-    return session.scalars(select(Chunk).where(Chunk.id == chunk_id, expired).with_for_update()).one_or_none()
+    if job_id is None:
+        return None
+    jobs.lock_job(session, job_id)
+    query = select(Chunk).where(Chunk.id == chunk_id, condition).with_for_update()
+    return session.scalars(query.execution_options(populate_existing=True)).one_or_none()
+
+
+def offer(chunk: Chunk) -> None:
+    """leased → ready, to be announced at once."""
+    chunk.state, chunk.lease_token, chunk.lease_until, chunk.hinted_at = ChunkState.READY, None, None, NEVER_HINTED
 
 
 def _split(session: Session, chunk: Chunk) -> Sequence[uuid.UUID]:

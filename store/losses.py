@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func
 from sqlalchemy.orm import Session
 
 from store import chunks, jobs
 from store.base import new_id
-from store.models import NEVER_HINTED, Chunk, Job
+from store.models import Chunk, Job
 from store.states import ChunkState, JobState
 
 
@@ -40,11 +40,11 @@ def take_from_dead(
     session: Session, chunk_id: uuid.UUID, token: uuid.UUID, *, ordinals: Collection[int], lease_seconds: float
 ) -> Loss | None:
     """Take the chunk from a process that died under `token` with the items `ordinals` in hand; None when it had lost it."""
-    chunk = _lock(session, chunk_id, token)
+    chunk = chunks.lock_chunk(session, chunk_id, chunks.held(token))
     if chunk is None:
         return None
     if session.get_one(Job, chunk.job_id).state != JobState.RUNNING:
-        _offer(chunk)
+        chunks.offer(chunk)
         session.flush()
         jobs.settle_cancelled(session, chunk.job_id)
         return Loss(None)
@@ -73,26 +73,17 @@ def settle(session: Session, suspect: Suspect, *, max_attempts: int, how: str) -
 
     `how` says how their worker died. The ids of the chunks to announce.
     """
-    chunk = _lock(session, suspect.chunk_id, suspect.token)
+    chunk = chunks.lock_chunk(session, suspect.chunk_id, chunks.held(suspect.token))
     return [] if chunk is None else chunks.put_back(session, chunk, max_attempts=max_attempts, how=how)
 
 
 def forgive(session: Session, suspect: Suspect) -> Sequence[uuid.UUID]:
     """Their worker is to blame, or it cannot be told: they wait again. The ids of the chunks to announce."""
-    chunk = _lock(session, suspect.chunk_id, suspect.token)
+    chunk = chunks.lock_chunk(session, suspect.chunk_id, chunks.held(suspect.token))
     if chunk is None:
         return []
     _forgive(chunk)
     return [chunk.id]
-
-
-def _lock(session: Session, chunk_id: uuid.UUID, token: uuid.UUID) -> Chunk | None:
-    """The job before the chunk, as in `jobs.finish_chunk`."""
-    job_id = session.scalar(select(Chunk.job_id).where(Chunk.id == chunk_id))
-    session.execute(select(Job).where(Job.id == job_id).with_for_update().execution_options(populate_existing=True))
-    held = (Chunk.state == ChunkState.LEASED) & (Chunk.lease_token == token)
-    query = select(Chunk).where(Chunk.id == chunk_id, held).with_for_update()
-    return session.scalars(query.execution_options(populate_existing=True)).one_or_none()
 
 
 def _hold(chunk: Chunk, lease_seconds: float) -> Suspect:
@@ -104,8 +95,4 @@ def _hold(chunk: Chunk, lease_seconds: float) -> Suspect:
 
 def _forgive(chunk: Chunk) -> None:
     chunk.attempt -= 1
-    _offer(chunk)
-
-
-def _offer(chunk: Chunk) -> None:
-    chunk.state, chunk.lease_token, chunk.lease_until, chunk.hinted_at = ChunkState.READY, None, None, NEVER_HINTED
+    chunks.offer(chunk)

@@ -74,6 +74,7 @@ class Job(Base):
     needs_review: Mapped[int] = mapped_column(default=0)
 
     attempt: Mapped[int] = mapped_column(default=0)
+    lost_token: Mapped[uuid.UUID | None]  # of the lease that ran out last: its holder may live on, and say so
     lease_token: Mapped[uuid.UUID | None]
     lease_until: Mapped[datetime | None]
     hinted_at: Mapped[datetime] = mapped_column(server_default=func.now())

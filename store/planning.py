@@ -18,15 +18,15 @@ from store.models import NEVER_HINTED, Chunk, Job
 from store.predictions import NewPrediction
 from store.states import JobState
 
-_QUEUED_AT_ONCE = {"state": JobState.QUEUED, "lease_token": None, "lease_until": None, "hinted_at": NEVER_HINTED}
+_QUEUED = {"state": JobState.QUEUED, "lease_token": None, "lease_until": None, "lost_token": None}
+_SILENT = (Job.state == JobState.PLANNING) & (Job.lease_until < func.now())
 
 
 def begin_planning(session: Session, job_id: uuid.UUID, *, lease_seconds: float, token: uuid.UUID | None = None) -> Job | None:
-    """queued → planning, or take over from a planner whose lease ran out. None when there is nothing to do."""
-    claimable = (Job.state == JobState.QUEUED) | ((Job.state == JobState.PLANNING) & (Job.lease_until < func.now()))
+    """queued → planning, under `token` or a new one. None when there is nothing to do."""
     return session.scalars(
         update(Job)
-        .where(Job.id == job_id, claimable)
+        .where(Job.id == job_id, Job.state == JobState.QUEUED)
         .values(
             state=JobState.PLANNING,
             attempt=Job.attempt + 1,
@@ -48,16 +48,16 @@ class Plan:
     refused: Sequence[NewPrediction]
 
 
-def finish_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID, plan: Plan) -> list[uuid.UUID]:
-    """planning → running (or closed at once when nothing is left to classify). The chunk ids; none when the lease was lost."""
+def finish_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID, plan: Plan) -> Sequence[uuid.UUID] | None:
+    """planning → running (or closed at once when nothing is left to classify). The chunk ids; None when the lease was lost."""
     job = jobs.lock_job(session, job_id)
     if job.state != JobState.PLANNING or job.lease_token != token:
-        return []
+        return None
     job.state = JobState.RUNNING
     job.model_version = plan.model_version
     job.review_threshold = plan.review_threshold
     job.started_at = func.now()
-    job.lease_token = job.lease_until = None
+    job.lease_token = job.lease_until = job.lost_token = None
     job.detail = None  # nothing is waited for any more
     job.total = len(plan.refused) + sum(len(members) for members in plan.chunks)
     rows = [Chunk(id=new_id(), job_id=job_id, members=list(members)) for members in plan.chunks]
@@ -84,26 +84,34 @@ def is_planning_wanted(session: Session, job_id: uuid.UUID, token: uuid.UUID) ->
 
 def take_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID) -> int | None:
     """planning → queued, from a process that died under `token`; how many attempts there were. None when it had lost it."""
-    return session.scalar(_planned_under(job_id, token).values(**_QUEUED_AT_ONCE).returning(Job.attempt))
+    queued = _planned_under(job_id, token).values(**_QUEUED, hinted_at=NEVER_HINTED)
+    return session.scalar(queued.returning(Job.attempt))
 
 
 def hand_back_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID) -> None:
-    """planning → queued without blame: its worker stops."""
-    session.execute(_planned_under(job_id, token).values(**_QUEUED_AT_ONCE, attempt=Job.attempt - 1))
+    """planning → queued without blame: its worker stops. If the lease ran out meanwhile, the loss is forgiven."""
+    _give_back(session, job_id, token, hinted_at=NEVER_HINTED)
 
 
 def release_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID, *, waits_for: str) -> None:
-    """planning → queued: the planner is well but cannot plan now; the sweep sends the hint again. The job shows the cause."""
-    detail = predictions.shown_detail(waits_for)
+    """planning → queued without blame: the planner is well but cannot plan now; the sweep sends the hint again, and the job
+    shows the cause. If the lease ran out meanwhile, the loss is forgiven.
+    """
+    _give_back(session, job_id, token, hinted_at=func.now(), detail=predictions.shown_detail(waits_for))
+
+
+def _give_back(session: Session, job_id: uuid.UUID, token: uuid.UUID, **values: Any) -> None:
+    _forgive_loss(session, job_id, token)
+    session.execute(_planned_under(job_id, token).values(**_QUEUED, **values, attempt=Job.attempt - 1))
+
+
+def _forgive_loss(session: Session, job_id: uuid.UUID, token: uuid.UUID) -> None:
+    """As for chunks: who comes back with a lease that ran out was kept from renewing it, by an outage perhaps."""
+    lost = (Job.lost_token == token) & Job.lease_token.is_distinct_from(token)
     session.execute(
-        _planned_under(job_id, token).values(
-            state=JobState.QUEUED,
-            lease_token=None,
-            lease_until=None,
-            attempt=Job.attempt - 1,
-            hinted_at=func.now(),
-            detail=detail,
-        )
+        update(Job)
+        .where(Job.id == job_id, lost, Job.state.in_((JobState.QUEUED, JobState.PLANNING)))
+        .values(attempt=func.greatest(Job.attempt - 1, 0), lost_token=None)
     )
 
 
@@ -116,12 +124,18 @@ def fail_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID, *, reas
     return True
 
 
-def recover_planning(session: Session, *, limit: int) -> Sequence[uuid.UUID]:
-    """planning → queued, for jobs whose planner fell silent; the attempt counts. Each is due to be announced at once."""
-    silent = (Job.state == JobState.PLANNING) & (Job.lease_until < func.now())
-    lost = select(Job.id).where(silent).order_by(Job.id).limit(limit).with_for_update(skip_locked=True)
-    queued = update(Job).where(Job.id.in_(lost)).returning(Job.id)
-    return session.scalars(queued.values(**_QUEUED_AT_ONCE)).all()
+def recover_planning(session: Session, *, max_attempts: int, grace_seconds: float, limit: int) -> Sequence[uuid.UUID]:
+    """planning → queued, for jobs whose planner fell silent; the attempt counts. Each is due to be announced at once.
+
+    After the last attempt the job would be given up, so its planner has `grace_seconds` to show that it lives: nobody has seen
+    it die, and after an outage the sweep may be the first to be back.
+    """
+    last = (Job.attempt >= max_attempts) & Job.lost_token.is_distinct_from(Job.lease_token)
+    until = func.now() + timedelta(seconds=grace_seconds)
+    session.execute(update(Job).where(_SILENT, last).values(lost_token=Job.lease_token, lease_until=until))
+    lost = select(Job.id).where(_SILENT).order_by(Job.id).limit(limit).with_for_update(skip_locked=True)
+    queued = update(Job).where(Job.id.in_(lost)).values(**_QUEUED | {"lost_token": Job.lease_token}, hinted_at=NEVER_HINTED)
+    return session.scalars(queued.returning(Job.id)).all()
 
 
 def due_plans(session: Session, *, hint_seconds: float, limit: int) -> Sequence[uuid.UUID]:

@@ -18,24 +18,20 @@ _OPEN = (*_WAITING, JobState.RUNNING, JobState.CANCELLING)
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits: items of planned jobs, and jobs whose items nobody has counted yet."""
+    """What waits: items of planned jobs, jobs whose items nobody has counted yet, and one client's jobs that have not ended."""
 
     items: int
     unplanned_jobs: int
+    own_jobs: int
 
 
-def backlog(session: Session) -> Backlog:
-    """The whole queue."""
+def backlog(session: Session, *, owner_id: uuid.UUID | None) -> Backlog:
+    """The whole queue, and what of it is that client's."""
     left = func.coalesce(func.sum(Job.total - Job.succeeded - Job.failed - Job.skipped), 0)
     unplanned = func.count().filter(Job.state.in_(_WAITING))
-    items, jobs = session.execute(select(left, unplanned).where(Job.state.in_(_OPEN))).one()
-    return Backlog(int(items), jobs)
-
-
-def open_jobs(session: Session, *, owner_id: uuid.UUID | None) -> int:
-    """Jobs of that client that have not ended."""
-    query = select(func.count()).select_from(Job).where(_of(Job.owner_id, owner_id), Job.state.in_(_OPEN))
-    return session.scalar(query) or 0
+    own = func.count().filter(_of(Job.owner_id, owner_id))
+    items, unplanned_jobs, own_jobs = session.execute(select(left, unplanned, own).where(Job.state.in_(_OPEN))).one()
+    return Backlog(int(items), unplanned_jobs, own_jobs)
 
 
 def stored_bytes(session: Session, *, owner_id: uuid.UUID | None) -> int:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from store import webhooks
+from store import jobs, webhooks
 from store.models import Chunk, Job, Prediction, Upload
 from store.states import JobState
 
@@ -27,7 +27,7 @@ def expire_job(session: Session, job_id: uuid.UUID) -> Sequence[str]:
     """completed | failed | cancelled → expired. Its results, uploads and webhook events are deleted; the keys of the blobs to
     delete after the commit. The job's own row stays, so that whoever asks learns what became of it.
     """
-    job = session.get_one(Job, job_id, populate_existing=True, with_for_update=True)
+    job = jobs.lock_job(session, job_id)
     if job.state not in _ENDED:
         return []
     job.state = JobState.EXPIRED

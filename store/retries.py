@@ -30,7 +30,7 @@ def retry_failed(session: Session, job_id: uuid.UUID, *, cancel_after: datetime 
 
     A document of which one page failed is tried again as a whole. Raises `JobNotFinished`, `NothingFailed` or `SourceExpired`.
     """
-    source = session.get_one(Job, job_id, populate_existing=True, with_for_update=True)  # it must not expire meanwhile
+    source = jobs.lock_job(session, job_id)  # it must not expire meanwhile
     if source.state not in FINISHED_STATES:
         raise JobNotFinished(f"The job is {source.state.value}. {JobNotFinished.__doc__}")
     if source.state == JobState.EXPIRED:

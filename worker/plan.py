@@ -34,7 +34,7 @@ def plan_job(runtime: Runtime, job_id: uuid.UUID) -> None:
     runtime.queue.classify_chunks(chunk_ids)
 
 
-def _carry_out(runtime: Runtime, job: Job, token: uuid.UUID) -> list[uuid.UUID]:
+def _carry_out(runtime: Runtime, job: Job, token: uuid.UUID) -> Sequence[uuid.UUID]:
     """The chunks to announce."""
     if job.attempt > runtime.settings.max_attempts:
         _give_up(runtime, job, token)
@@ -51,7 +51,7 @@ def _carry_out(runtime: Runtime, job: Job, token: uuid.UUID) -> list[uuid.UUID]:
         raise
 
 
-def _plan_claimed(runtime: Runtime, job: Job, token: uuid.UUID) -> list[uuid.UUID]:
+def _plan_claimed(runtime: Runtime, job: Job, token: uuid.UUID) -> Sequence[uuid.UUID]:
     settings = runtime.settings
 
     def renew(session: Session) -> bool:
@@ -64,7 +64,10 @@ def _plan_claimed(runtime: Runtime, job: Job, token: uuid.UUID) -> list[uuid.UUI
         plan = _make_plan(runtime, job, lease)
         faults.reach("before_plan_commit")
         with lease.waiting(), runtime.database.transaction() as session:
-            return planning.finish_planning(session, job.id, token, plan)
+            chunk_ids = planning.finish_planning(session, job.id, token, plan)
+            if chunk_ids is None:
+                raise LeaseLost
+            return chunk_ids
 
 
 def _give_up(runtime: Runtime, job: Job, token: uuid.UUID) -> None:

@@ -27,7 +27,7 @@ def test_the_plan_of_a_cancelled_job_is_thrown_away(session: Session) -> None:
     token = begin(session, job)
     assert cancel(session, job).state == JobState.CANCELLED
     assert not planning.renew_planning(session, job.id, token, lease_seconds=60)
-    assert planning.finish_planning(session, job.id, token, NOTHING) == []
+    assert planning.finish_planning(session, job.id, token, NOTHING) is None
     assert job.state == JobState.CANCELLED
 
 

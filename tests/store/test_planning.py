@@ -1,4 +1,5 @@
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -18,6 +19,15 @@ def expire_planning(session: Session, job: Job) -> None:
     session.execute(update(Job).where(Job.id == job.id).values(lease_until=past))
 
 
+def recover(session: Session) -> Sequence[uuid.UUID]:
+    return planning.recover_planning(session, max_attempts=2, grace_seconds=LEASE_SECONDS, limit=10)
+
+
+def lose_planning(session: Session, job: Job) -> None:
+    expire_planning(session, job)
+    assert recover(session) == [job.id]
+
+
 def test_one_planner_gets_a_job(session: Session) -> None:
     job = make_job(session)
     begin(session, job)
@@ -28,10 +38,10 @@ def test_one_planner_gets_a_job(session: Session) -> None:
 def test_a_silent_planners_job_is_taken_over_and_its_plan_thrown_away(session: Session) -> None:
     job = make_job(session)
     first = begin(session, job)
-    expire_planning(session, job)
+    lose_planning(session, job)
     second = begin(session, job)
     assert job.attempt == 2
-    assert planning.finish_planning(session, job.id, first, NOTHING) == []
+    assert planning.finish_planning(session, job.id, first, NOTHING) is None
     assert job.state == JobState.PLANNING
     assert not planning.renew_planning(session, job.id, first, lease_seconds=LEASE_SECONDS)
     assert planning.renew_planning(session, job.id, second, lease_seconds=LEASE_SECONDS)
@@ -78,7 +88,7 @@ def test_a_released_job_waits_again_without_blame(session: Session) -> None:
 def test_planning_is_failed_by_its_planner_only(session: Session) -> None:
     job = make_job(session)
     slept = begin(session, job)
-    expire_planning(session, job)
+    lose_planning(session, job)
     token = begin(session, job)
     assert not planning.fail_planning(session, job.id, slept, reason="worker_lost", detail="Lost.")
     assert job.state == JobState.PLANNING
@@ -100,7 +110,7 @@ def test_a_job_whose_planner_fell_silent_is_queued_again_and_due_at_once(session
     begin(session, held)
     token = begin(session, silent)
     expire_planning(session, silent)
-    assert planning.recover_planning(session, limit=10) == [silent.id]
+    assert recover(session) == [silent.id]
     session.refresh(silent)
     assert (silent.state, silent.attempt, silent.lease_token) == (JobState.QUEUED, 1, None)
     assert not planning.renew_planning(session, silent.id, token, lease_seconds=LEASE_SECONDS)
@@ -118,6 +128,40 @@ def test_due_plans_are_those_that_nobody_works_on(session: Session) -> None:
     assert set(due) == {waiting.id}
     assert fresh.id not in due
     assert planning.due_plans(session, hint_seconds=20, limit=10) == []  # they were announced just now
+
+
+def test_a_planner_that_an_outage_kept_from_renewing_is_not_blamed(session: Session) -> None:
+    job = make_job(session)
+    kept_waiting = begin(session, job)
+    lose_planning(session, job)
+    planning.hand_back_planning(session, job.id, kept_waiting)
+    session.refresh(job)
+    assert (job.state, job.attempt) == (JobState.QUEUED, 0)
+    planning.hand_back_planning(session, job.id, kept_waiting)
+    session.refresh(job)
+    assert job.attempt == 0
+
+
+def test_a_planner_that_comes_back_when_another_plans_leaves_that_one_its_lease(session: Session) -> None:
+    job = make_job(session)
+    kept_waiting = begin(session, job)
+    lose_planning(session, job)
+    second = begin(session, job)
+    planning.release_planning(session, job.id, kept_waiting, waits_for="It rains.")
+    session.refresh(job)
+    assert (job.state, job.attempt, job.lease_token, job.detail) == (JobState.PLANNING, 1, second, None)
+
+
+def test_before_a_job_is_given_up_its_last_planner_may_show_that_it_lives(session: Session) -> None:
+    job = make_job(session)
+    begin(session, job)
+    lose_planning(session, job)
+    last = begin(session, job)
+    expire_planning(session, job)
+    assert recover(session) == []
+    assert planning.renew_planning(session, job.id, last, lease_seconds=LEASE_SECONDS)
+    expire_planning(session, job)
+    assert recover(session) == [job.id]  # it had its chance
 
 
 @pytest.mark.parametrize("state", sorted(FINISHED_STATES))

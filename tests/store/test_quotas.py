@@ -18,14 +18,14 @@ def make_key(session: Session) -> uuid.UUID:
 
 
 def test_the_backlog_is_what_is_left_of_open_jobs(session: Session) -> None:
-    assert quotas.backlog(session) == Backlog(0, 0)
+    assert quotas.backlog(session, owner_id=None) == Backlog(0, 0, 0)
     job = make_running_job(session, chunk_sizes=(2, 3))
     make_job(session)
-    assert quotas.backlog(session) == Backlog(5, 1)
+    assert quotas.backlog(session, owner_id=None) == Backlog(5, 1, 2)
     finish(session, claim(session, chunks_of(session, job)[0].id))
-    assert quotas.backlog(session) == Backlog(3, 1)
+    assert quotas.backlog(session, owner_id=None) == Backlog(3, 1, 2)
     jobs.request_cancel(session, job.id, reason="cancelled", detail="")
-    assert quotas.backlog(session) == Backlog(0, 1)
+    assert quotas.backlog(session, owner_id=None) == Backlog(0, 1, 1)
 
 
 def test_each_client_has_its_own_jobs_and_bytes(session: Session) -> None:
@@ -36,9 +36,9 @@ def test_each_client_has_its_own_jobs_and_bytes(session: Session) -> None:
         upload.owner_id, upload.size_bytes = owner, 10
     theirs = make_job(session)
     session.flush()
-    assert (quotas.open_jobs(session, owner_id=owner), quotas.stored_bytes(session, owner_id=owner)) == (1, 20)
+    assert (quotas.backlog(session, owner_id=owner).own_jobs, quotas.stored_bytes(session, owner_id=owner)) == (1, 20)
     jobs.request_cancel(session, theirs.id, reason="cancelled", detail="")
-    assert (quotas.open_jobs(session, owner_id=None), quotas.stored_bytes(session, owner_id=None)) == (0, 1)
+    assert (quotas.backlog(session, owner_id=None).own_jobs, quotas.stored_bytes(session, owner_id=None)) == (0, 1)
 
 
 def test_what_a_retry_shares_counts_once(session: Session) -> None:

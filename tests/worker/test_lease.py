@@ -3,10 +3,11 @@ import threading
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import func, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -16,7 +17,7 @@ from registry.current import LoadedModel
 from store import chunks, jobs, planning
 from store.base import new_id
 from store.database import Database
-from store.models import Chunk
+from store.models import Chunk, Job
 from store.states import ChunkState, JobState
 from tests.pictures import png, zip_of
 from tests.worker.conftest import HandQueue, MakeRuntime
@@ -172,6 +173,24 @@ def test_a_planner_whose_job_was_cancelled_stops(
     monkeypatch.setattr(runtime.models, "catch_up", cancel)
     plan_job(runtime, job_id)
     assert (read_job(database, job_id).state, read_job(database, job_id).total) == (JobState.CANCELLED, 0)
+
+
+def test_a_plan_that_comes_after_the_lease_blames_nobody(
+    runtime: Runtime, submit: Submit, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submit({"a.png": png()})
+    catch_up = runtime.models.catch_up
+
+    def sleep_past_the_lease() -> LoadedModel:
+        with database.transaction() as session:
+            session.execute(update(Job).where(Job.id == job_id).values(lease_until=func.now() - timedelta(seconds=1)))
+        with database.transaction() as session:
+            assert planning.recover_planning(session, max_attempts=3, grace_seconds=60, limit=10) == [job_id]
+        return catch_up()
+
+    monkeypatch.setattr(runtime.models, "catch_up", sleep_past_the_lease)
+    plan_job(runtime, job_id)
+    assert (read_job(database, job_id).state, read_job(database, job_id).attempt) == (JobState.QUEUED, 0)
 
 
 def test_a_renewal_that_fails_is_tried_again(
