@@ -22,7 +22,7 @@ from tests.chaos.sabotage import SABOTAGE
 _PACES = {pace.name: pace for pace in (LONG, SHORT, DEFAULT)}
 _BY_DEFAULT_LEASES = (
     *("worker_host_gone", "after_claim", "before_plan_commit"),
-    *("frozen_before_commit", "worker_frozen", "api_frozen", "redis_frozen", "postgres_frozen"),
+    *("frozen_before_commit", "worker_frozen", "child_frozen", "api_frozen", "redis_frozen", "postgres_frozen"),
 )
 _LAST_ITEMS = "04[89]?.png"  # of 500
 _CONTROL_KINDS = ("redis_flushed", "after_claim", "frozen_before_commit")
@@ -50,7 +50,9 @@ def main() -> None:
         held = [name for name in given.controls or SABOTAGE if _control_holds(options, name, given.results)]
         sys.exit(f"The harness did not notice: {', '.join(held)}." if held else 0)
     if given.default_leases:
-        options = replace(options, items=500, faults=8, minutes=12, pace=DEFAULT, kinds=_BY_DEFAULT_LEASES)
+        options = replace(
+            options, items=500, faults=len(_BY_DEFAULT_LEASES), minutes=15, pace=DEFAULT, kinds=_BY_DEFAULT_LEASES
+        )
     name = given.sabotage or ("default-leases" if given.default_leases else given.name)
     sys.exit(0 if _run(options, given.results / f"{name}.json").is_good else 1)
 
@@ -69,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         "--controls", nargs="*", choices=SABOTAGE, help="a short run with each safeguard taken out; each must fail"
     )
     parser.add_argument(
-        "--default-leases", action="store_true", help="instead, 8 faults with default leases and freezes of 90 s"
+        "--default-leases", action="store_true", help="instead, a few faults with default leases and freezes of 90 s"
     )
     parser.add_argument("--killers", action="store_true", help="instead, 1,000 items of which ten kill whoever decodes them")
     parser.add_argument(
@@ -87,7 +89,7 @@ def _control(options: Options, sabotage: str) -> Options:
     chunk of it; and nothing but that happens.
     """
     short = replace(options, items=4000, faults=6, minutes=1, pace=SHORT, kinds=_CONTROL_KINDS, drain_seconds=30)
-    control = replace(short, smallest_job=400, sabotage=sabotage)
+    control = replace(short, smallest_job=400, with_wishes=False, sabotage=sabotage)
     if sabotage != "no-token":
         return control
     return replace(control, smallest_job=500, kinds=("frozen_before_commit",), slow_items=_LAST_ITEMS, drain_seconds=60)

@@ -80,6 +80,7 @@ _DELIVER = (
 )
 _REDIS = (
     Kind("redis_killed", "SIGKILL to Redis, which comes back empty", signals.kill("redis")),
+    Kind("redis_ended", "SIGTERM to Redis", signals.kill("redis", signal.SIGTERM)),
     Kind("redis_down", "Redis away for a while", signals.keep_down("redis")),
     Kind("redis_frozen", "SIGSTOP to Redis", signals.freeze("redis")),
     Kind("redis_flushed", "FLUSHALL", surroundings.flush_redis),

@@ -1,4 +1,5 @@
-"""The load client: submits jobs of many sizes, again where it got no answer, and asks how they do until they have ended.
+"""The load client: submits jobs of many sizes, again where it got no answer, and asks how they do until they have ended. Some
+it stops, tries again, or wants forgotten soon.
 
 It is not in a hurry: so many items at a time are under way, and so many a second are begun, that workers are mostly busy but
 a fault leaves no long queue behind.
@@ -8,11 +9,16 @@ import random
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
+from http import HTTPStatus
 
 import httpx
 
+from tests.chaos import wishes
+from tests.chaos.errands import Errands
 from tests.chaos.log import Log
 from tests.chaos.pictures import Album
+from tests.chaos.wishes import Wish
 
 _SUBMITTERS = 3
 _SIZES = ((1, 4), (5, 40), (41, 160), (161, 500))
@@ -23,11 +29,20 @@ _POLL_SECONDS = 0.3
 FINISHED = ("completed", "failed", "cancelled", "expired")
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What was submitted: the album's files of these numbers, under a key of the client's."""
+
+    key: str
+    numbers: list[int]
+    wish: Wish
+
+
 @dataclass(slots=True)
 class _Open:
-    """Jobs that were accepted and have not been seen to end: id → items."""
+    """Jobs that were accepted and have not been seen to end, by id."""
 
-    jobs: dict[str, int] = field(default_factory=dict)
+    jobs: dict[str, _Job] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -46,11 +61,13 @@ class Load:
         items_at_once: int,
         smallest_job: int,
         largest_job: int,
+        with_wishes: bool = False,
     ) -> None:
         self._url, self._album, self._log, self._webhook_url, self._seed = url, album, log, webhook_url, seed
         self._rate, self._at_once = items_per_second, items_at_once
         self._smallest, self._largest = smallest_job, largest_job
-        self._open = _Open()
+        self._with_wishes = with_wishes
+        self._open, self._errands = _Open(), Errands()
         self._stopped, self._drained = threading.Event(), threading.Event()
         self._numbers_lock = threading.Lock()
         self._next_number, self._begun_items = 0, 0
@@ -80,45 +97,61 @@ class Load:
             thread.join()
 
     def wait(self, seconds: float) -> bool:
-        """Whether every accepted job was seen to end within that time. When no more are submitted."""
+        """Whether within that time every job was seen to end, and every wish was granted. When no more are submitted."""
         deadline = time.monotonic() + seconds
-        while self._open.jobs and time.monotonic() < deadline:
+        while (self._open.jobs or self._errands) and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
         self._drained.set()
         self._poller.join()
-        return not self._open.jobs
+        return not self._open.jobs and not self._errands
 
-    def submit(self, key: str, numbers: list[int], *, give_up: threading.Event | None = None) -> str | None:
+    def submit(
+        self, key: str, numbers: list[int], *, wish: Wish = Wish.KEEP, give_up: threading.Event | None = None
+    ) -> str | None:
         """Submit one job until it is accepted; its id. None if `give_up` was set before."""
+        job = _Job(key, numbers, wish)
         body = self._album.zip_of(numbers)
-        self._log.note("submitted", key=key, numbers=numbers)
-        with self._numbers_lock:
-            self._begun_items += len(numbers)
+        self._note_submitted(job, list(range(len(numbers))))
         with httpx.Client(base_url=self._url, timeout=_ANSWER_SECONDS) as client:
             while not (give_up and give_up.is_set()):
-                if job_id := self._try(client, key, body):
-                    with self._open.lock:
-                        self._open.jobs[job_id] = len(numbers)
+                if job_id := self._try(client, job, body):
                     return job_id
                 time.sleep(_AGAIN_SECONDS)
         return None
 
-    def _try(self, client: httpx.Client, key: str, body: bytes) -> str | None:
-        headers = {"Content-Type": "application/zip", "Idempotency-Key": key}
+    def _note_submitted(self, job: _Job, places: list[int]) -> None:
+        self._log.note("submitted", key=job.key, numbers=job.numbers, places=places, wish=job.wish)
+        with self._numbers_lock:
+            self._begun_items += len(job.numbers)
+
+    def _note_accepted(self, job: _Job, answer: httpx.Response, began: float) -> str:
+        job_id = str(answer.json()["id"])
+        self._log.note("accepted", key=job.key, job=job_id, began=began, seconds=round(time.monotonic() - began, 4))
+        with self._open.lock:
+            self._open.jobs[job_id] = job
+        return job_id
+
+    def _try(self, client: httpx.Client, job: _Job, body: bytes) -> str | None:
+        key, headers = job.key, {"Content-Type": "application/zip", "Idempotency-Key": job.key}
+        parameters = {"name": key, "webhook_url": self._webhook_url}
+        if job.wish is Wish.EXPIRE:
+            parameters["retention_seconds"] = str(wishes.KEPT_SECONDS)
         began = time.monotonic()
         try:
-            answer = client.post("/jobs", params={"name": key, "webhook_url": self._webhook_url}, content=body, headers=headers)
+            answer = client.post("/jobs", params=parameters, content=body, headers=headers)
         except httpx.HTTPError as error:
             self._log.note("unanswered", key=key, error=type(error).__name__, began=began)
             return None
-        seconds = round(time.monotonic() - began, 4)
-        if answer.status_code != httpx.codes.ACCEPTED:
+        if answer.status_code != HTTPStatus.ACCEPTED:
+            seconds = round(time.monotonic() - began, 4)
             retry_after, reason = answer.headers.get("Retry-After"), _reason(answer)
             facts = {"status": answer.status_code, "reason": reason, "retry_after": retry_after, "seconds": seconds}
             self._log.note("refused", key=key, began=began, **facts)
             return None
-        job_id = str(answer.json()["id"])
-        self._log.note("accepted", key=key, job=job_id, began=began, seconds=seconds)
+        job_id = self._note_accepted(job, answer, began)
+        if job.wish is Wish.CANCEL:
+            soon = random.Random(key).uniform(0.0, wishes.CANCELLED_WITHIN_SECONDS)
+            self._errands.add(partial(_cancel, job_id=job_id), in_seconds=soon)
         return job_id
 
     def _submit_on(self) -> None:
@@ -130,27 +163,67 @@ class Load:
                 chance = random.Random(f"{self._seed} job {number}")
                 size = chance.randint(*chance.choices(_SIZES, _SIZE_WEIGHTS)[0])
                 size = max(self._smallest, min(self._largest, size))
-            self.submit(f"{self._seed}-{number}", self._album.pick(chance, size))
+                numbers = self._album.pick(chance, size)
+                wish = wishes.draw(chance) if self._with_wishes else Wish.KEEP
+            self.submit(f"{self._seed}-{number}", numbers, wish=wish)
 
     def _is_ahead(self) -> bool:
-        under_way = sum(list(self._open.jobs.values()))
+        under_way = sum(len(job.numbers) for job in list(self._open.jobs.values()))
         return under_way > self._at_once or self._begun_items > self._rate * (time.monotonic() - self._started)
 
     def _poll_on(self) -> None:
         with httpx.Client(base_url=self._url, timeout=_ANSWER_SECONDS) as client:
             while not self._drained.wait(_POLL_SECONDS):
-                for job_id in list(self._open.jobs):
-                    self._ask(client, job_id)
+                for job_id, job in list(self._open.jobs.items()):
+                    self._ask(client, job_id, job)
+                self._errands.run(client)
 
-    def _ask(self, client: httpx.Client, job_id: str) -> None:
+    def _ask(self, client: httpx.Client, job_id: str, job: _Job) -> None:
         try:
             answer = client.get(f"/jobs/{job_id}")
         except httpx.HTTPError:
             return
-        if answer.status_code == httpx.codes.OK and (job := answer.json())["state"] in FINISHED:
-            self._log.note("finished", job=job_id, state=job["state"])
-            with self._open.lock:
-                self._open.jobs.pop(job_id, None)
+        is_gone = answer.status_code == HTTPStatus.GONE
+        if not is_gone and (answer.status_code != HTTPStatus.OK or answer.json()["state"] not in FINISHED):
+            return
+        self._log.note("finished", job=job_id, state="expired" if is_gone else answer.json()["state"])
+        if job.wish is Wish.RETRY:
+            self._wish_to_retry(job_id, job)
+        if job.wish is Wish.EXPIRE:
+            self._errands.add(partial(_is_gone, job_id=job_id))
+        with self._open.lock:
+            self._open.jobs.pop(job_id, None)
+
+    def _wish_to_retry(self, job_id: str, job: _Job) -> None:
+        failed = {
+            place: number for place, number in enumerate(job.numbers) if self._album.answers[number]["status"] == "failed"
+        }
+        if failed:
+            again = _Job(retry_key(job.key), list(failed.values()), Wish.KEEP)
+            self._note_submitted(again, list(failed))
+            self._errands.add(partial(self._retry, job_id=job_id, again=again))
+
+    def _retry(self, client: httpx.Client, job_id: str, again: _Job) -> bool:
+        began = time.monotonic()
+        answer = client.post(f"/jobs/{job_id}/retry", headers={"Idempotency-Key": again.key})
+        if answer.status_code != HTTPStatus.ACCEPTED:
+            return False
+        self._note_accepted(again, answer, began)
+        return True
+
+
+def retry_key(key: str) -> str:
+    """Under which the client tries again what failed of the job that it submitted under `key`."""
+    return f"{key}-retry"
+
+
+def _cancel(client: httpx.Client, job_id: str) -> bool:
+    answered = (HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.CONFLICT)  # or it has ended
+    return client.post(f"/jobs/{job_id}/cancel").status_code in answered
+
+
+def _is_gone(client: httpx.Client, job_id: str) -> bool:
+    return client.get(f"/jobs/{job_id}").status_code == HTTPStatus.GONE
 
 
 def _reason(answer: httpx.Response) -> str | None:

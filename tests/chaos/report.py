@@ -28,8 +28,13 @@ _COUNTED = {
     "unended_jobs": "jobs that did not end well",
     "doubled_jobs": "submissions that made two jobs",
     "miscounted_jobs": "jobs whose counts differ from their rows",
+    "retries": "jobs whose failed items were tried again",
+    "cancelled": "jobs that their client cancelled",
+    "expired": "jobs that expired, as they should",
+    "unexpired": "jobs that should have expired",
     "lost_events": "jobs whose end no webhook told",
     "doubled_events": "ends that two webhooks told",
+    "forged_events": "webhooks whose signature was wrong",
 }
 
 

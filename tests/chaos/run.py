@@ -25,6 +25,7 @@ from tests.chaos.receiver import Receiver
 from tests.chaos.recovery import seconds_until_recovered
 from tests.chaos.stack import running_stack
 from tests.chaos.verdict import Verdict, judge
+from tests.chaos.wishes import Wish
 
 _QUIET_SECONDS = 5.0
 _LOADED_SHARE = 0.8  # of the time; the rest makes up for what faults hold up
@@ -40,7 +41,7 @@ _SLOWNESS = ("always-1", "always-2", "always-3")
 class Options:
     """What to run. Faults strike until there were `faults` of them, or `minutes` are over; items are submitted until both the
     faults are over and there were `items` of them, but no more than a minute longer. Items whose name matches `slow_items` take
-    some seconds each.
+    some seconds each. `with_wishes`, some jobs are cancelled, tried again or left to expire.
     """
 
     items: int
@@ -53,6 +54,7 @@ class Options:
     smallest_job: int = 1
     largest_job: int = 500
     slow_items: str | None = None
+    with_wishes: bool = True
     drain_seconds: float = 180.0
     keep_logs: Path | None = None
 
@@ -117,6 +119,7 @@ def run(options: Options) -> Outcome:
             items_at_once=_ITEMS_AT_ONCE,
             smallest_job=options.smallest_job,
             largest_job=options.largest_job,
+            with_wishes=options.with_wishes,
         )
         arena = Arena(stack, load, album, log, receiver, options.seed, random.Random(options.seed), can_fill)
         return _run(arena, options)
@@ -142,7 +145,8 @@ def _run(arena: Arena, options: Options) -> Outcome:
 
 def _wait_for_events(arena: Arena, seconds: float) -> None:
     deadline = time.monotonic() + seconds
-    jobs = [entry["job"] for entry in arena.log.entries("accepted")]
+    forgotten = {entry["key"] for entry in arena.log.entries("submitted") if entry["wish"] == Wish.EXPIRE}
+    jobs = [entry["job"] for entry in arena.log.entries("accepted") if entry["key"] not in forgotten]
     while not all(map(arena.receiver.was_told_of, jobs)) and time.monotonic() < deadline:
         time.sleep(0.1)
 

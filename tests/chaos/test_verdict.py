@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.pictures import Album, as_answer, name_of
-from tests.chaos.verdict import Verdict, _find_doubled_jobs, judge_events, judge_job
+from tests.chaos.verdict import Verdict, _find_doubled_jobs, expected_of, judge_events, judge_expired, judge_job
 
 DARK, BAD = 0, 1
 GOOD_ROW = {"status": "succeeded", "reason": None, "predicted_class": "handwritten", "confidence": 0.99, "needs_review": False}
@@ -25,9 +25,9 @@ def job(**changes: Any) -> dict[str, Any]:
     return {"id": "7", "state": "completed", "detail": None, "counts": counts} | changes
 
 
-def judged(job: dict[str, Any], rows: Rows) -> Verdict:
+def judged(job: dict[str, Any], rows: Rows, *, may_be_cancelled: bool = False) -> Verdict:
     verdict = Verdict()
-    judge_job(verdict, ALBUM, NUMBERS, job, rows)
+    judge_job(verdict, expected_of(ALBUM, range(len(NUMBERS)), NUMBERS), job, rows, may_be_cancelled=may_be_cancelled)
     return verdict
 
 
@@ -79,6 +79,39 @@ def test_a_job_that_did_not_end_well_is_found(found: str, given: dict[str, Any])
     verdict = judged(given, rows())
     assert getattr(verdict, found) == 1
     assert not verdict.is_good
+
+
+def cancelled_job() -> dict[str, Any]:
+    return job(state="cancelled", counts={"succeeded": 1})
+
+
+def test_of_a_job_that_its_client_cancelled_nothing_is_lost_but_what_is_there_must_be_right() -> None:
+    verdict = judged(cancelled_job(), rows()[:2], may_be_cancelled=True)
+    assert (verdict.is_good, verdict.cancelled, verdict.lost) == (True, 1, 0)
+    assert judged(job(), rows(), may_be_cancelled=True).is_good  # it had ended before
+    assert judged(cancelled_job(), wrong_class(rows()[:2]), may_be_cancelled=True).wrong == 1
+    assert judged(cancelled_job(), rows(), may_be_cancelled=True).miscounted_jobs == 1
+    assert judged(cancelled_job(), rows()[:2]).unended_jobs == 1
+
+
+def test_a_job_of_items_that_must_all_fail_has_to_fail() -> None:
+    expected = expected_of(ALBUM, [1], [BAD])
+    counts = {"total": 1, "succeeded": 0}
+    for state, unended in (("failed", 0), ("completed", 1)):
+        verdict = Verdict()
+        judge_job(verdict, expected, job(state=state, counts=counts), [rows()[1]])
+        assert (verdict.unended_jobs, verdict.is_good) == (unended, not unended)
+
+
+@pytest.mark.parametrize(("statuses", "is_good"), [([410, 410], True), ([200, 200], False), ([410, 200], False)])
+def test_a_job_that_should_have_expired_is_gone_with_its_results(statuses: list[int], is_good: bool) -> None:
+    verdict = Verdict()
+    judge_expired(verdict, {"numbers": NUMBERS}, "7", statuses)
+    assert (verdict.is_good, verdict.expired, verdict.items) == (is_good, is_good, 3)
+
+
+def test_a_webhook_whose_signature_is_wrong_spoils_the_run() -> None:
+    assert not Verdict(jobs=1, forged_events=1).is_good
 
 
 def test_a_submission_that_made_two_jobs_is_found() -> None:

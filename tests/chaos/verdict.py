@@ -4,12 +4,18 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import httpx
 
+from tests.chaos.load import retry_key
 from tests.chaos.log import Entry, Log
-from tests.chaos.pictures import Album, as_answer, name_of
+from tests.chaos.pictures import Album, Answer, as_answer, name_of
+from tests.chaos.wishes import Wish
+
+Expected = dict[tuple[str, int], Answer]
+"""(file, page) → its answer."""
 
 _TOLD = 20
 _COUNTED = ("succeeded", "failed", "skipped")
@@ -18,7 +24,10 @@ _RESULT_SECONDS = 60.0
 
 @dataclass(slots=True)
 class Verdict:
-    """Of `jobs` accepted and their `items`: how many were lost, doubled, or wrong. `told` names the first of them."""
+    """Of `jobs` accepted and their `items`: how many were lost, doubled, or wrong. `told` names the first of them.
+
+    Of a job that was cancelled there are some answers, of one that has expired none.
+    """
 
     jobs: int = 0
     items: int = 0
@@ -29,17 +38,23 @@ class Verdict:
     unended_jobs: int = 0
     doubled_jobs: int = 0
     miscounted_jobs: int = 0
+    retries: int = 0
+    cancelled: int = 0
+    expired: int = 0
+    unexpired: int = 0
     events: int = 0
     lost_events: int = 0
     doubled_events: int = 0
+    forged_events: int = 0
     told: list[str] = field(default_factory=list)
 
     @property
     def is_good(self) -> bool:
         """Nothing lost, nothing doubled, nothing wrong."""
         items = (self.lost, self.doubled, self.wrong)
-        jobs = (self.unended_jobs, self.doubled_jobs, self.miscounted_jobs, self.lost_events, self.doubled_events)
-        return self.jobs > 0 and not any((*items, *jobs))
+        jobs = (self.unended_jobs, self.doubled_jobs, self.miscounted_jobs, self.unexpired)
+        events = (self.lost_events, self.doubled_events, self.forged_events)
+        return self.jobs > 0 and not any((*items, *jobs, *events))
 
     def as_json(self) -> dict[str, Any]:
         """For the run's file."""
@@ -54,44 +69,80 @@ class Verdict:
 def judge(log: Log, album: Album, url: str) -> Verdict:
     """Read every accepted job's final state and results and compare them with what the log and the album say."""
     verdict = Verdict()
-    submitted = {entry["key"]: entry["numbers"] for entry in log.entries("submitted")}
+    submitted = {entry["key"]: entry for entry in log.entries("submitted")}
+    accepted = {entry["key"]: entry["job"] for entry in log.entries("accepted")}
+    kept = [job_id for key, job_id in accepted.items() if submitted[key]["wish"] != Wish.EXPIRE]
     with httpx.Client(base_url=url, timeout=_RESULT_SECONDS) as client:
-        accepted = {entry["key"]: entry["job"] for entry in log.entries("accepted")}
         _find_doubled_jobs(verdict, accepted, _named_jobs(client))
         for key, job_id in accepted.items():
-            job = client.get(f"/jobs/{job_id}").raise_for_status().json()
-            rows = client.get(f"/jobs/{job_id}/results", params={"format": "ndjson"}).raise_for_status().text.splitlines()
-            judge_job(verdict, album, submitted[key], job, [json.loads(row) for row in rows])
-    judge_events(verdict, accepted.values(), log.entries("told"))
+            _judge_submission(verdict, album, submitted[key], client, job_id)
+    verdict.retries = sum(key in accepted for key in map(retry_key, accepted))
+    judge_events(verdict, kept, log.entries("told"))
+    verdict.forged_events = sum(1 for _ in log.entries("forged"))
     return verdict
 
 
-def judge_job(verdict: Verdict, album: Album, numbers: list[int], job: dict[str, Any], rows: list[dict[str, Any]]) -> None:
-    """Add what became of one job, whose items are the album's files of these numbers."""
+def _judge_submission(verdict: Verdict, album: Album, entry: Entry, client: httpx.Client, job_id: str) -> None:
+    if entry["wish"] == Wish.EXPIRE:
+        paths = (f"/jobs/{job_id}", f"/jobs/{job_id}/results")
+        judge_expired(verdict, entry, job_id, [client.get(path).status_code for path in paths])
+        return
+    job = client.get(f"/jobs/{job_id}").raise_for_status().json()
+    rows = client.get(f"/jobs/{job_id}/results", params={"format": "ndjson"}).raise_for_status().text.splitlines()
+    expected = expected_of(album, entry["places"], entry["numbers"])
+    judge_job(verdict, expected, job, [json.loads(row) for row in rows], may_be_cancelled=entry["wish"] == Wish.CANCEL)
+
+
+def expected_of(album: Album, places: Iterable[int], numbers: Iterable[int]) -> Expected:
+    """What the service has to answer for the album's files of these numbers, at these places of an upload."""
+    return {(name_of(place), 1): album.answers[number] for place, number in zip(places, numbers, strict=True)}
+
+
+def judge_expired(verdict: Verdict, entry: Entry, job_id: str, statuses: list[int]) -> None:
+    """Add a job that should have expired: whoever asks for it or for its results is told so."""
     verdict.jobs += 1
-    verdict.items += len(numbers)
+    verdict.items += len(entry["numbers"])
+    is_gone = all(status == HTTPStatus.GONE for status in statuses)
+    verdict.expired += is_gone
+    verdict.unexpired += not is_gone
+    if not is_gone:
+        verdict.tell(f"job {job_id} should have expired, and answers {statuses}")
+
+
+def judge_job(
+    verdict: Verdict, expected: Expected, job: dict[str, Any], rows: list[dict[str, Any]], *, may_be_cancelled: bool = False
+) -> None:
+    """Add what became of one job. What a cancelled one has not done is not lost."""
+    verdict.jobs += 1
+    verdict.items += len(expected)
     verdict.results += len(rows)
-    if job["state"] != "completed":
+    is_cancelled = may_be_cancelled and job["state"] == "cancelled"
+    verdict.cancelled += is_cancelled
+    if not is_cancelled and job["state"] != _end_of(expected):
         verdict.unended_jobs += 1
         verdict.tell(f"job {job['id']} is {job['state']}: {job['detail']}")
     found = Counter((row["file"], row["page"]) for row in rows)
-    expected = {(name_of(place), 1): album.answers[number] for place, number in enumerate(numbers)}
-    verdict.lost += sum(one not in found for one in expected)
+    verdict.lost += 0 if is_cancelled else sum(one not in found for one in expected)
     verdict.doubled += sum(count - 1 for count in found.values())
     _judge_rows(verdict, job, rows, expected)
-    _judge_counts(verdict, job, rows)
+    _judge_counts(verdict, job, rows, counts_all=not is_cancelled)
 
 
-def _judge_rows(verdict: Verdict, job: dict[str, Any], rows: Iterable[dict[str, Any]], expected: dict[Any, Any]) -> None:
+def _end_of(expected: Expected) -> str:
+    return "completed" if any(answer["status"] == "succeeded" for answer in expected.values()) else "failed"
+
+
+def _judge_rows(verdict: Verdict, job: dict[str, Any], rows: Iterable[dict[str, Any]], expected: Expected) -> None:
     for row in rows:
         if as_answer(row) != expected.get((row["file"], row["page"])):
             verdict.wrong += 1
             verdict.tell(f"job {job['id']}, {row['file']}: {as_answer(row)} {row['detail'] or ''}")
 
 
-def _judge_counts(verdict: Verdict, job: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+def _judge_counts(verdict: Verdict, job: dict[str, Any], rows: list[dict[str, Any]], *, counts_all: bool) -> None:
     counts, statuses = job["counts"], Counter(row["status"] for row in rows)
-    if counts["total"] != len(rows) or any(counts[name] != statuses[name] for name in _COUNTED):
+    is_whole = counts["total"] == len(rows) if counts_all else counts["total"] >= len(rows)
+    if not is_whole or any(counts[name] != statuses[name] for name in _COUNTED):
         verdict.miscounted_jobs += 1
         verdict.tell(f"job {job['id']} counts {counts}, but its rows {dict(statuses)}")
 
@@ -110,12 +161,12 @@ def judge_events(verdict: Verdict, jobs: Iterable[str], told: Iterable[Entry]) -
 
 
 def _named_jobs(client: httpx.Client) -> Iterator[tuple[str, str]]:
-    """(name, id) of every job that the service knows; the name is the key that it was submitted with."""
+    """(key, id) of every job that the service knows: its name, or that of the job that it tries again, is the key."""
     cursor: str | None = None
     while True:
         parameters = {"limit": 500} | ({"cursor": cursor} if cursor else {})
         page = client.get("/jobs", params=parameters).raise_for_status().json()
-        yield from ((job["name"], job["id"]) for job in page["jobs"])
+        yield from ((retry_key(job["name"]) if job["retry_of"] else job["name"], job["id"]) for job in page["jobs"])
         if not (cursor := page["next_cursor"]):
             return
 
