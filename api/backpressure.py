@@ -31,14 +31,14 @@ def check_quota(services: Services, caller: Caller, *, more_bytes: int) -> None:
 
 def _check(session: Session, services: Services, caller: Caller, more_bytes: int) -> None:
     settings, own = services.settings, caller.limits
-    waiting = quotas.backlog(session)
+    waiting = quotas.backlog(session, owner_id=caller.owner_id)
     if waiting.items >= settings.max_queued_items:
         raise queue_full("max_queued_items", settings.max_queued_items, waiting.items, "items")
     if waiting.unplanned_jobs >= settings.max_unplanned_jobs:
         raise queue_full("max_unplanned_jobs", settings.max_unplanned_jobs, waiting.unplanned_jobs, "jobs")
     most = _chosen(own.max_open_jobs, settings.max_open_jobs)
-    if (jobs := quotas.open_jobs(session, owner_id=caller.owner_id)) >= most:
-        raise too_many_open_jobs(most, jobs)
+    if waiting.own_jobs >= most:
+        raise too_many_open_jobs(most, waiting.own_jobs)
     room = _chosen(own.max_stored_bytes, settings.max_stored_bytes)
     if (size := quotas.stored_bytes(session, owner_id=caller.owner_id) + more_bytes) > room:
         raise quota_exceeded(room, size)

@@ -23,6 +23,7 @@ from inference.deaths import describe, hung
 from inference.decoder import Wanted
 from inference.errors import ImageError, ProcessLost
 from inference.images import ImageLimits
+from inference.look import Look
 from inference.preprocess import Pixels
 
 _START_SECONDS = 30.0
@@ -34,11 +35,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A decoded page: its pixels, the size in pixels that it had before, and how many pages its document has."""
+    """A decoded page: its pixels, how it looks if it was stretched, and how many pages its document has."""
 
     pixels: Pixels
-    width: int
-    height: int
+    look: Look | None
     pages: int
 
 
@@ -101,7 +101,7 @@ class _Process:
         try:
             decoder.send(self._stream, asdict(wanted), data)
             most = _HEAD_BYTES + 3 * wanted.width * wanted.height
-            return _page(*decoder.receive(self._stream, at_most=most), self._memory)
+            return _page(*decoder.receive(self._stream, at_most=most), self._memory, wanted)
         except (EOFError, OSError, ValueError, LookupError, TypeError) as error:
             how = self._epitaph(error)
             _log.error("a process that decoded an image was lost: %s", how)
@@ -136,13 +136,14 @@ class _Process:
         return self._child.wait()
 
 
-def _page(head: dict[str, Any], pixels: bytearray, memory: mmap.mmap) -> Page:
+def _page(head: dict[str, Any], pixels: bytearray, memory: mmap.mmap, wanted: Wanted) -> Page:
     """Raises the `ImageError` that the process met; `ValueError`, `LookupError` or `TypeError` where it made no sense."""
     if "error" in head:
         raise _known_error(head["error"])(head["detail"])
     shape = head["shape"]
     shaped = np.frombuffer(pixels or memory[: math.prod(shape)], dtype=np.uint8).reshape(shape)
-    return Page(shaped, int(head["width"]), int(head["height"]), int(head["pages"]))
+    look = Look(*map(float, head["look"])) if wanted.stretched else None
+    return Page(shaped, look, int(head["pages"]))
 
 
 def _known_error(name: str) -> type[ImageError]:

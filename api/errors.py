@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match, Mount
 
-from api.headers import secure
+from api.headers import secured
 from api.refusals import DiskFull, IdempotencyKeyInUse, InvalidRequest, JobExpired, Limit, RequestRefused, UploadAborted
 from inference.cam import PackedCamError
 from inference.classifier import ClassifierError
@@ -186,7 +186,7 @@ def _http_detail(request: Request, error: HTTPException) -> str:
 async def _unexpected(_request: Request, _error: Exception) -> Response:
     detail = "The service failed in a way that it did not expect; its log says how."
     response = _response(_problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail))
-    secure(response.headers)  # nothing else does: this is answered outside of every middleware
+    response.raw_headers = secured(response.raw_headers)  # nothing else does: this is answered outside of every middleware
     return response
 
 

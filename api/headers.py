@@ -1,16 +1,18 @@
 """Headers that every answer carries, so that a browser neither guesses, frames, shares nor runs what it was not meant to."""
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_ALWAYS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "X-Frame-Options": "DENY",  # for browsers that do not know frame-ancestors
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-}
+RawHeaders = list[tuple[bytes, bytes]]
+
+_ALWAYS: RawHeaders = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),  # for browsers that do not know frame-ancestors
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+    (b"vary", b"Authorization, X-API-Key"),
+]
 _NOWHERE = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 # The pages draw pictures that they have fetched with a key, which are blob: then.
 PAGE_POLICY = (
@@ -18,7 +20,10 @@ PAGE_POLICY = (
 )
 # Whatever a browser may take an answer for, nothing in it runs.
 ANSWER_POLICY = f"default-src 'none'; sandbox; {_NOWHERE}"
-_CACHE_FOR_ONE = "private, no-cache"  # may be kept by who asked, and is asked for again
+_CACHE_FOR_ONE = b"private, no-cache"  # may be kept by who asked, and is asked for again
+_FOR_PAGES, _FOR_ANSWERS = (
+    [*_ALWAYS, (b"content-security-policy", policy.encode())] for policy in (PAGE_POLICY, ANSWER_POLICY)
+)
 
 
 class SecureHeaders:
@@ -32,17 +37,15 @@ class SecureHeaders:
 
         async def add(message: Message) -> None:
             if message["type"] == "http.response.start":
-                secure(MutableHeaders(scope=message))
+                message["headers"] = secured(list(message["headers"]))
             await send(message)
 
         await self._app(scope, receive, add if scope["type"] == "http" else send)
 
 
-def secure(headers: MutableHeaders) -> None:
-    """Add them to those that an answer has already."""
-    is_page = headers.get("content-type", "").startswith("text/html")
-    headers.update(_ALWAYS)
-    headers["Content-Security-Policy"] = PAGE_POLICY if is_page else ANSWER_POLICY
-    headers.setdefault("Cache-Control", _CACHE_FOR_ONE)
-    for name in ("Authorization", "X-API-Key"):
-        headers.add_vary_header(name)
+def secured(headers: RawHeaders) -> RawHeaders:
+    """What an answer has already, of which none is among those that are always there, and the rest."""
+    given = dict(headers)
+    is_page = given.get(b"content-type", b"").startswith(b"text/html")
+    added = _FOR_PAGES if is_page else _FOR_ANSWERS
+    return [*headers, *added] if b"cache-control" in given else [*headers, *added, (b"cache-control", _CACHE_FOR_ONE)]

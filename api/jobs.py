@@ -153,26 +153,23 @@ def _create_job(
     services: Services, caller: Caller, received: list[NewUpload], options: JobOptions, terms: Terms, attempt: Attempt
 ) -> JobView:
     faults.reach("after_blob_before_row")
-    try:
-        with services.database.transaction() as session:
-            claim_room(session, services, caller, more_bytes=sum(upload.size_bytes for upload in received))
-            job = jobs.create_job(
-                session,
-                owner_id=caller.owner_id,
-                name=uploads.clean_name(options.name or received[0].name),
-                uploads=received,
-                gradcam=options.gradcam,
-                review_threshold=options.review_threshold,
-                cancel_after=terms.cancel_after,
-                retention_seconds=terms.retention_seconds,
-            )
-            if options.webhook_url is not None:
-                webhooks.subscribe(session, job, url=options.webhook_url, events=options.webhook_events)
-            attempt.record(session, job, status=HTTPStatus.ACCEPTED)
-            return JobView.of(job)
-    except BaseException as error:
-        uploads.discard(services.blobs, [upload.blob_key for upload in received], error)
-        raise
+    kept = uploads.kept_only_if_good(services.blobs, [upload.blob_key for upload in received])
+    with kept, services.database.transaction() as session:
+        claim_room(session, services, caller, more_bytes=sum(upload.size_bytes for upload in received))
+        job = jobs.create_job(
+            session,
+            owner_id=caller.owner_id,
+            name=uploads.clean_name(options.name or received[0].name),
+            uploads=received,
+            gradcam=options.gradcam,
+            review_threshold=options.review_threshold,
+            cancel_after=terms.cancel_after,
+            retention_seconds=terms.retention_seconds,
+        )
+        if options.webhook_url is not None:
+            webhooks.subscribe(session, job, url=options.webhook_url, events=options.webhook_events)
+        attempt.record(session, job, status=HTTPStatus.ACCEPTED)
+        return JobView.of(job)
 
 
 class JobListQuery(BaseModel):

@@ -4,10 +4,10 @@ Looked at are the addresses of both ends of the connection, not what was asked t
 `uvicorn --host 0.0.0.0` is as safe. A proxy on this machine would hide who calls, so what it adds to a request is refused too.
 """
 
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from anyio.to_thread import run_sync
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.deps import Services
@@ -15,7 +15,7 @@ from api.errors import ANSWERS, problem_response
 from api.refusals import KeysRequired, RequestRefused, UntrustedHost
 from store.loopback import is_loopback
 
-_PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+_PROXY_HEADERS = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via"})
 _ALWAYS_ANSWERED = "/livez"  # says only that there is somebody; else an orchestrator would restart what waits for its first key
 
 
@@ -49,18 +49,21 @@ async def _refusal(scope: Scope, services: Services) -> Exception | None:
 
 def fault_of(scope: Scope, trusted: frozenset[str]) -> RequestRefused | None:
     """Why a request is not plainly from this machine, meant for it, and from a page of its own or none."""
-    headers = Headers(scope=scope)
+    headers = dict(reversed(scope["headers"]))  # of several of one name, the first
     ends = (scope.get("client"), scope.get("server"))
-    if not all(end and is_loopback(end[0]) for end in ends) or any(name in headers for name in _PROXY_HEADERS):
+    if not all(end and is_loopback(end[0]) for end in ends) or not _PROXY_HEADERS.isdisjoint(headers):
         return KeysRequired()
-    origin = headers.get("origin")
-    hosts = [headers.get("host", ""), *([urlsplit(origin).netloc] if origin else [])]
-    if not all(_is_trusted(_without_port(host), trusted) for host in hosts):
+    hosts = [headers.get(b"host", b"").decode("latin-1")]
+    if origin := headers.get(b"origin"):
+        hosts.append(urlsplit(origin.decode("latin-1")).netloc)
+    if not all(_is_trusted(host, trusted) for host in hosts):
         return UntrustedHost()
     return None
 
 
-def _is_trusted(host: str, trusted: frozenset[str]) -> bool:
+@lru_cache(maxsize=64)  # asked of every request, about the same few hosts
+def _is_trusted(host_and_port: str, trusted: frozenset[str]) -> bool:
+    host = _without_port(host_and_port)
     return is_loopback(host) or host.lower() in trusted
 
 

@@ -3,9 +3,9 @@
 Only the time that the service waits for the client counts, never the time that it takes itself to store what came.
 """
 
+import asyncio
 import time
 
-from anyio import fail_after
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.refusals import BodyTooSlow, Limit
@@ -49,7 +49,7 @@ class _Body:
             return await self._receive()
         started = time.monotonic()
         try:
-            with fail_after(self._seconds_in_hand):
+            async with asyncio.timeout(self._seconds_in_hand):
                 message = await self._receive()
         except TimeoutError:
             self.is_too_slow = True

@@ -31,12 +31,11 @@ from api.identity import Caller, CallerDep
 from api.refusals import BodyTooSlow, DecoderUnavailable, InvalidRequest, NoFiles, UploadAborted
 from api.room import disk_full, require_room
 from api.schemas import PredictAnswer
-from api.uploads import check_room, check_spool, clean_name, discard
+from api.uploads import check_disk, check_spool, clean_name, discard
 from inference import cam
 from inference.classifier import Verdict
 from inference.decoder import Wanted
 from inference.errors import ImageError
-from inference.preprocess import Prepared
 from inference.review import ReviewReason, review_reason
 from registry.current import LoadedModel
 from registry.errors import NoModel
@@ -105,7 +104,8 @@ async def _read_form(request: Request, services: Services, caller: Caller) -> Fo
     if media_type(request) != FORM_TYPE:
         return FormData()
     settings = services.settings
-    await run_in_threadpool(_check_room, request, services, caller)
+    if not 0 < announced_bytes(request) <= _MEMORY_BYTES:  # else it is kept in memory, and room is looked for with the image
+        await run_in_threadpool(_check_room, request, services, caller)
     return await read_form(
         request,
         BodyLimit("max_predict_bytes", settings.max_predict_bytes, FORM_OVERHEAD_BYTES),
@@ -117,7 +117,7 @@ async def _read_form(request: Request, services: Services, caller: Caller) -> Fo
 
 def _check_room(request: Request, services: Services, caller: Caller) -> None:
     """Before the body is read. Raises `DiskFull` or `QuotaExceeded`."""
-    check_room(request, services)
+    check_disk(request, services)
     check_quota(services, caller, more_bytes=announced_bytes(request))
 
 
@@ -147,6 +147,7 @@ class _Classified:
 def _classify(services: Services, caller: Caller, model: LoadedModel, file: UploadFile) -> _Classified:
     """The verdict on the first page, and how many there are; the disk syncs the image while the model runs."""
     data = file.file.read()
+    require_room(services.blobs, min_free_bytes=services.settings.min_free_bytes, to_store=len(data))
     check_quota(services, caller, more_bytes=len(data))  # its size need not have been announced
     name = clean_name(file.filename or "unnamed")
     upload = Upload(
@@ -159,19 +160,14 @@ def _classify(services: Services, caller: Caller, model: LoadedModel, file: Uplo
         size_bytes=len(data),
     )
     spec = model.classifier.spec
-    decoded = services.predict_decoders.decode(data, Wanted(page=1, width=spec.width, height=spec.height, stretched=True))
-    page = Prepared(decoded.pixels, decoded.width, decoded.height)
-    stored = services.writers.submit(_store, services, upload.blob_key, data)
+    page = services.predict_decoders.decode(data, Wanted(page=1, width=spec.width, height=spec.height, stretched=True))
+    stored = services.writers.submit(services.blobs.write, upload.blob_key, data)
     with _discarded_on_failure(services, upload, stored):
         verdict = model.classifier.classify([page.pixels])[0]
         manifest, threshold = model.classifier.bundle.manifest, services.settings.review_threshold
-        review = review_reason(page, verdict, manifest, threshold=threshold)
-    return _Classified(upload, model, verdict, review, decoded.pages, stored)
-
-
-def _store(services: Services, key: str, data: bytes) -> None:
-    require_room(services.blobs, min_free_bytes=services.settings.min_free_bytes, to_store=len(data))
-    services.blobs.write(key, data)
+        assert page.look  # it was stretched
+        review = review_reason(page.look, verdict, manifest, threshold=threshold)
+    return _Classified(upload, model, verdict, review, page.pages, stored)
 
 
 def _finish(services: Services, work: _Classified) -> PredictAnswer:

@@ -2,7 +2,7 @@
 
 import logging
 import zipfile
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import PurePosixPath
@@ -35,16 +35,16 @@ async def receive_uploads(request: Request, services: Services, *, name: str | N
     limit = BodyLimit("max_upload_bytes", services.settings.max_upload_bytes)
     kind = media_type(request)
     if kind in _ZIP_TYPES:
-        await run_in_threadpool(check_room, request, services)
+        await run_in_threadpool(check_disk, request, services)
         body = counted(request, limit)
         return [await _receive_archive(body, services, name=clean_name(name or "upload.zip"))]
     if kind == FORM_TYPE:
-        await run_in_threadpool(check_room, request, services)
+        await run_in_threadpool(check_disk, request, services)
         return await _receive_form(request, services, limit)
     raise UnsupportedUpload(f"{UnsupportedUpload.__doc__} The request's Content-Type is {kind or 'missing'!r}.")
 
 
-def check_room(request: Request, services: Services) -> None:
+def check_disk(request: Request, services: Services) -> None:
     """Raises `DiskFull` before the first byte is read. In a thread, as whatever asks for room."""
     size = announced_bytes(request)
     spools = media_type(request) == FORM_TYPE
@@ -80,11 +80,12 @@ def discard(blobs: Blobs, keys: Iterable[str], cause: BaseException) -> None:
 
 
 @contextmanager
-def _kept_only_if_good(blobs: Blobs, key: str) -> Iterator[None]:
+def kept_only_if_good(blobs: Blobs, keys: Collection[str]) -> Iterator[None]:
+    """What the block leaves without a row is removed: the keys as they are when it fails."""
     try:
         yield
     except BaseException as error:
-        discard(blobs, [key], error)
+        discard(blobs, keys, error)
         raise
 
 
@@ -101,7 +102,7 @@ async def _receive_archive(body: AsyncIterator[bytes], services: Services, *, na
 
 def _keep_if_zip(blobs: Blobs, upload: NewUpload) -> None:
     """Look for the directory at the end, not only at the first bytes: a truncated archive is refused at the door."""
-    with _kept_only_if_good(blobs, upload.blob_key):
+    with kept_only_if_good(blobs, [upload.blob_key]):
         if upload.size_bytes == 0:
             raise NothingUploaded
         with blobs.open(upload.blob_key) as file:
@@ -145,13 +146,12 @@ async def _receive_form(request: Request, services: Services, limit: BodyLimit) 
 
 
 def _store_files(services: Services, files: list[UploadFile]) -> list[NewUpload]:
+    keys: list[str] = []
     stored: list[NewUpload] = []
-    try:
+    with kept_only_if_good(services.blobs, keys):
         for file in files:
             stored.append(_store_file(services, file))
-    except BaseException as error:
-        discard(services.blobs, [upload.blob_key for upload in stored], error)
-        raise
+            keys.append(stored[-1].blob_key)
     return stored
 
 

@@ -30,8 +30,6 @@ class JobWatch:
         self._database, self._seconds = database, seconds
         self._next: _Look | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self.looks = 0
-        """Queries so far."""
 
     async def look(self, job_id: UUID) -> Job | None:
         """The job as it is when the interval is over. Raises SQLAlchemy's errors."""
@@ -47,7 +45,6 @@ class JobWatch:
     async def _run(self, look: _Look) -> None:
         await asyncio.sleep(self._seconds)
         self._next = None
-        self.looks += 1
         try:
             look.found.set_result(await run_in_threadpool(self._read, look.ids))
         except Exception as error:

@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,9 @@ from PIL import Image
 
 from inference.errors import ImageError, NotEnoughMemory
 from inference.images import ImageLimits, open_document
+from inference.look import measure
 from inference.memory import limit_memory
-from inference.preprocess import stretched
+from inference.preprocess import Prepared, stretched
 
 _LENGTH_BYTES = 8
 _SHARED_BYTES = 16 * 1024**2  # none of it is taken up before it is written to
@@ -33,7 +34,7 @@ READY = {"ready": True}
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A page, by its number from 1, of `width` x `height` pixels if it is `stretched`, else no larger than that."""
+    """A page, by its number from 1: of `width` x `height` pixels, and how it looks, if it is `stretched`; else no larger."""
 
     page: int
     width: int
@@ -73,9 +74,10 @@ def _decode(wanted: Wanted, data: bytes, limits: ImageLimits) -> tuple[dict[str,
     with open_document(data, limits) as document:
         image = document.page(wanted.page, at_least=size)
         pages = document.page_count
-    head = {"pages": pages, "width": image.width, "height": image.height}
+    head: dict[str, Any] = {"pages": pages}
     if wanted.stretched:
         pixels = stretched(image, *size)
+        head["look"] = astuple(measure(Prepared(pixels, *image.size)))
     else:
         image.thumbnail(size)
         pixels = np.asarray(image, dtype=np.uint8)

@@ -7,6 +7,7 @@ from inference.bundle import InputSpec
 from inference.classifier import Classifier, Verdict
 from inference.errors import ImageError
 from inference.images import Document, ImageLimits, open_document
+from inference.look import measure
 from inference.preprocess import Prepared
 from inference.review import ReviewReason, review_reason
 
@@ -57,6 +58,6 @@ def classify_pages(classifier: Classifier, pages: list[PreparedPage], *, review_
         if isinstance(result, ImageError):
             return Answer(page, result)
         verdict = next(verdicts)
-        return Answer(page, verdict, review_reason(result, verdict, manifest, threshold=review_threshold))
+        return Answer(page, verdict, review_reason(measure(result), verdict, manifest, threshold=review_threshold))
 
     return [answer(p.page, p.result) for p in pages]

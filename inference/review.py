@@ -6,8 +6,7 @@ from enum import StrEnum
 
 from inference.bundle import Envelope, Manifest
 from inference.classifier import Oddity, Verdict
-from inference.look import Look, measure
-from inference.preprocess import Prepared
+from inference.look import Look
 
 
 class ReviewReason(StrEnum):
@@ -22,12 +21,10 @@ class ReviewReason(StrEnum):
     LOW_CONFIDENCE = "low_confidence"  # the probability of the predicted class is below the review threshold
 
 
-def review_reason(
-    page: Prepared, verdict: Verdict, manifest: Manifest, *, threshold: float | None = None
-) -> ReviewReason | None:
-    """Why a person should look at `page`; None if nobody needs to. `threshold` goes before the manifest's review threshold."""
+def review_reason(look: Look, verdict: Verdict, manifest: Manifest, *, threshold: float | None = None) -> ReviewReason | None:
+    """Why a person should look at a page; None if nobody needs to. `threshold` goes before the manifest's review threshold."""
     if manifest.envelope:
-        strange = odd_look(measure(page), manifest.envelope)
+        strange = odd_look(look, manifest.envelope)
         strange = strange or odd_answer(verdict.oddity, manifest.envelope)
         if strange:
             return strange

@@ -20,6 +20,7 @@ from inference import decoder
 from inference.decoder import Wanted
 from inference.errors import NotEnoughMemory, ProcessLost, TooManyPixels
 from inference.images import ImageLimits
+from inference.look import Look
 from store.database import Database
 from store.settings import Settings
 from tests.pictures import DARK, claimed_png, png
@@ -61,10 +62,11 @@ def children() -> list[int]:
 def test_a_page_comes_as_it_was_wanted(make: Make) -> None:
     decoders = make()
     page = decoders.decode(png(DARK, size=(300, 100)), SMALL)
-    assert (page.pixels.shape, page.width, page.height, page.pages) == ((32, 64, 3), 300, 100, 1)
+    assert (page.pixels.shape, page.pages) == ((32, 64, 3), 1)
+    assert page.look == Look(aspect_ratio=3.0, contrast=0.0, row_changes=0.0)
     assert np.all(page.pixels == DARK)
     shown = decoders.decode(png(DARK, size=(300, 100)), replace(SMALL, stretched=False))
-    assert shown.pixels.shape == (21, 64, 3)
+    assert (shown.pixels.shape, shown.look) == ((21, 64, 3), None)
     assert len(children()) == 1
 
 

@@ -7,7 +7,6 @@ import pytest
 from inference.bundle import Envelope, InputSpec, Manifest
 from inference.classifier import Oddity, Verdict
 from inference.look import Look
-from inference.preprocess import Prepared
 from inference.review import ReviewReason, odd_answer, odd_look, review_reason
 
 ENVELOPE = Envelope(
@@ -19,7 +18,6 @@ ENVELOPE = Envelope(
     max_distance=2.0,
     max_typewriting=1.0,
 )
-LINE = Look(aspect_ratio=8, contrast=150, row_changes=0.05)
 THRESHOLD = 0.9
 
 
@@ -46,15 +44,12 @@ def manifest(envelope: Envelope | None = ENVELOPE) -> Manifest:
     )
 
 
-def page(*, level: int = 255, width: int = 800) -> Prepared:
-    """A dark stroke on paper of this level."""
-    pixels = np.full((64, 256, 3), level, dtype=np.uint8)
-    pixels[20:44, 64:192] = 10
-    return Prepared(pixels, width, 100)
+def look(*, contrast: float = 150.0, aspect_ratio: float = 8.0) -> Look:
+    return Look(aspect_ratio=aspect_ratio, contrast=contrast, row_changes=0.05)
 
 
 @pytest.mark.parametrize(
-    ("look", "reason"),
+    ("seen", "reason"),
     [
         ({}, None),
         ({"contrast": 40.0, "row_changes": 0.1, "aspect_ratio": 30.0}, None),
@@ -66,8 +61,8 @@ def page(*, level: int = 255, width: int = 800) -> Prepared:
         ({"aspect_ratio": 0.5, "row_changes": 1.0}, ReviewReason.UNUSUAL_SHAPE),
     ],
 )
-def test_a_page_that_looks_unlike_a_line_is_odd(look: dict[str, float], reason: ReviewReason | None) -> None:
-    assert odd_look(replace(LINE, **look), ENVELOPE) == reason
+def test_a_page_that_looks_unlike_a_line_is_odd(seen: dict[str, float], reason: ReviewReason | None) -> None:
+    assert odd_look(replace(look(), **seen), ENVELOPE) == reason
 
 
 @pytest.mark.parametrize(
@@ -98,25 +93,25 @@ def test_without_a_limit_nothing_is_too_much(name: str) -> None:
 
 
 def test_a_strange_page_needs_review_however_sure_the_model_is() -> None:
-    assert review_reason(page(level=30), verdict(1.0), manifest()) == "blank"
-    assert review_reason(page(width=80), verdict(1.0), manifest()) == "unusual_shape"
-    assert review_reason(page(), verdict(1.0, USUAL._replace(distance=3.0)), manifest()) == "unfamiliar"
-    assert review_reason(page(), verdict(1.0, USUAL._replace(typewriting=2.0)), manifest()) == "typewritten"
-    assert review_reason(page(), verdict(1.0, USUAL._replace(dissent=5.0)), manifest()) == "divided"
-    assert review_reason(page(), verdict(1.0), manifest()) is None
+    assert review_reason(look(contrast=20), verdict(1.0), manifest()) == "blank"
+    assert review_reason(look(aspect_ratio=0.8), verdict(1.0), manifest()) == "unusual_shape"
+    assert review_reason(look(), verdict(1.0, USUAL._replace(distance=3.0)), manifest()) == "unfamiliar"
+    assert review_reason(look(), verdict(1.0, USUAL._replace(typewriting=2.0)), manifest()) == "typewritten"
+    assert review_reason(look(), verdict(1.0, USUAL._replace(dissent=5.0)), manifest()) == "divided"
+    assert review_reason(look(), verdict(1.0), manifest()) is None
 
 
 @pytest.mark.parametrize(("confidence", "reason"), [(0.899, "low_confidence"), (0.9, None), (1.0, None)])
 def test_a_confidence_below_the_threshold_needs_review(confidence: float, reason: str | None) -> None:
-    assert review_reason(page(), verdict(confidence), manifest()) == reason
+    assert review_reason(look(), verdict(confidence), manifest()) == reason
 
 
 def test_a_threshold_of_ones_own_moves_the_confidence_alone() -> None:
-    assert review_reason(page(), verdict(0.95), manifest(), threshold=0.99) == "low_confidence"
-    assert review_reason(page(), verdict(0.6), manifest(), threshold=0.0) is None
-    assert review_reason(page(level=30), verdict(0.6), manifest(), threshold=0.0) == "blank"
+    assert review_reason(look(), verdict(0.95), manifest(), threshold=0.99) == "low_confidence"
+    assert review_reason(look(), verdict(0.6), manifest(), threshold=0.0) is None
+    assert review_reason(look(contrast=20), verdict(0.6), manifest(), threshold=0.0) == "blank"
 
 
 def test_a_bundle_that_knows_no_envelope_doubts_by_confidence_alone() -> None:
-    assert review_reason(page(level=30, width=1), verdict(0.95), manifest(envelope=None)) is None
-    assert review_reason(page(level=30, width=1), verdict(0.5), manifest(envelope=None)) == "low_confidence"
+    assert review_reason(look(contrast=20, aspect_ratio=0.01), verdict(0.95), manifest(envelope=None)) is None
+    assert review_reason(look(contrast=20, aspect_ratio=0.01), verdict(0.5), manifest(envelope=None)) == "low_confidence"
