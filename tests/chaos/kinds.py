@@ -90,6 +90,7 @@ _REDIS = (
 )
 _POSTGRES = (
     Kind("postgres_killed", "SIGKILL to Postgres", signals.kill("postgres")),
+    Kind("postgres_ended", "SIGTERM to Postgres, and later SIGKILL", signals.end_at_last("postgres")),
     Kind("postgres_restarted", "Postgres stopped in mid-work and started again", signals.kill("postgres", signal.SIGINT)),
     Kind("postgres_down", "Postgres away for a while", signals.keep_down("postgres")),
     Kind("postgres_frozen", "SIGSTOP to Postgres and its backends", signals.freeze("postgres")),

@@ -6,8 +6,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+import psutil
+
 from tests.chaos.arena import Arena, Struck
 from tests.chaos.stack import WORKERS
+
+_POLL_SECONDS = 0.05
 
 
 def send(number: signal.Signals, pids: list[int]) -> None:
@@ -22,6 +26,24 @@ def kill(name: str, number: signal.Signals = signal.SIGKILL) -> Callable[[Arena]
 
     def strike(arena: Arena) -> Struck:
         send(number, [arena.stack.pid(name)])
+        return Struck(time.monotonic())
+
+    return strike
+
+
+def end_at_last(name: str) -> Callable[[Arena], Struck]:
+    """SIGTERM to one program, and SIGKILL if it has not ended after a while, as orchestrators do.
+
+    Postgres waits for its clients to leave, takes no new ones, and serves the old ones as before.
+    """
+
+    def strike(arena: Arena) -> Struck:
+        pid = arena.stack.pid(name)
+        send(signal.SIGTERM, [pid])
+        deadline = time.monotonic() + arena.pace.freeze
+        while psutil.pid_exists(pid) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+        send(signal.SIGKILL, [pid])
         return Struck(time.monotonic())
 
     return strike
