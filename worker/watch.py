@@ -7,15 +7,12 @@ import contextlib
 import logging
 import os
 import queue
-import shutil
 import signal
-import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -26,6 +23,7 @@ from store.losses import Suspect
 from store.queue import CLASSIFY_CHUNK, PLAN_JOB, LateSender, Queue
 from store.settings import Settings
 from worker.marks import IDLE, STARTING, Marked, ask_to_stop, read_marks
+from worker.marks_folder import MarksFolder
 from worker.suspicion import Suspicion
 
 _POLL_SECONDS = 0.5
@@ -54,7 +52,8 @@ class Watch:
     """Watches the processes that leave their marks in `folder`; `end_worker` is called when the worker proves to be broken."""
 
     def __init__(self, settings: Settings, end_worker: Callable[[], None]) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="penpress-worker-"))
+        self._marks = MarksFolder()
+        self.folder = self._marks.path
         self._settings, self._end_worker = settings, end_worker
         self._suspicion = Suspicion(settings.broken_worker_crashes)
         self._news: queue.Queue[_Death] = queue.Queue()
@@ -95,7 +94,7 @@ class Watch:
             self._attempt(self._forgive_all)
             self._sender.close()
             self._database.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._marks.remove()
 
     def _run(self) -> None:
         while not self._ended.is_set():
