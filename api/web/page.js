@@ -1,4 +1,5 @@
-// The page: an image goes to /predict/; a zip, PDF or TIFF, which may have many pages, to /jobs, whose table follows the progress.
+// The page: an image goes to /predict/; a zip, PDF or TIFF, which may have many pages, and several files at once go to /jobs,
+// whose table follows the progress.
 // Where the service asks for a key, the page does, and keeps it in this tab alone; it goes into a header, never into an address.
 import { REASONS } from "./reasons.js";
 
@@ -65,25 +66,32 @@ function showMessage(text, className = "") {
   $("verdict").replaceChildren(element("div", text, { className }));
 }
 
-function formOf(field, file) {
+function formOf(field, files) {
   const form = new FormData();
-  form.append(field, file);
+  for (const file of files) form.append(field, file);
   return form;
 }
 
-async function submit(file) {
-  const isZip = file.name.toLowerCase().endsWith(".zip") || file.type === "application/zip";
-  const sent = isZip ? { headers: { "Content-Type": "application/zip" }, body: file } : { body: formOf("files", file) };
-  await request(`/jobs?name=${encodeURIComponent(file.name)}`, { method: "POST", ...sent });
-  showMessage(`${file.name} is in the queue, all of its pages; the progress is below.`);
+const isZip = (file) => file.name.toLowerCase().endsWith(".zip") || file.type === "application/zip";
+const isBatch = (file) => BATCH.names.test(file.name) || BATCH.types.includes(file.type);
+
+async function submit(...files) {
+  const [file] = files;
+  const name = files.length === 1 ? file.name : `${file.name} and ${files.length - 1} more`;
+  const isArchive = files.length === 1 && isZip(file);
+  const sent = isArchive ? { headers: { "Content-Type": "application/zip" }, body: file } : { body: formOf("files", files) };
+  await request(`/jobs?name=${encodeURIComponent(name)}`, { method: "POST", ...sent });
+  showMessage(`${name} ${files.length === 1 ? "is" : "are"} in the queue, with all pages; the progress is below.`);
   await showJobs();
 }
 
-async function classify(file) {
-  showMessage(`Sending ${file.name} …`);
+async function classify(files) {
+  const [file] = files;
+  if (!file) return;
+  showMessage(`Sending ${files.length === 1 ? file.name : `${files.length} files`} …`);
   try {
-    if (BATCH.names.test(file.name) || BATCH.types.includes(file.type)) await submit(file);
-    else showVerdict(await request("/predict/", { method: "POST", body: formOf("file", file) }), file);
+    if (files.length > 1 || isBatch(file)) await submit(...files);
+    else showVerdict(await request("/predict/", { method: "POST", body: formOf("file", [file]) }), file);
   } catch (error) {
     showMessage(error.message, "bad");
   }
@@ -212,13 +220,16 @@ $("forget").addEventListener("click", () => {
 });
 
 const drop = $("drop");
-$("file").addEventListener("change", (event) => event.target.files[0] && classify(event.target.files[0]));
+$("file").addEventListener("change", async (event) => {
+  await classify([...event.target.files]);
+  event.target.value = ""; // or the same file again would be no change
+});
 drop.addEventListener("keydown", (event) => event.key === "Enter" && $("file").click());
 drop.addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("over"); });
 drop.addEventListener("dragleave", () => drop.classList.remove("over"));
 drop.addEventListener("drop", (event) => {
   event.preventDefault();
   drop.classList.remove("over");
-  if (event.dataTransfer.files[0]) classify(event.dataTransfer.files[0]);
+  classify([...event.dataTransfer.files]);
 });
 follow();
