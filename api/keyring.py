@@ -24,8 +24,8 @@ class Keyring:
     def has_keys(self) -> bool:
         """Whether there is any key. Keys are revoked, never deleted: once there is one, nobody needs to ask again."""
         if not self._has_keys:
-            with self._database.single_statement() as session:
-                self._has_keys = keys.has_keys(session)
+            with self._database.statement() as connection:
+                self._has_keys = keys.has_keys(connection)
         return self._has_keys
 
     def find(self, secret: str) -> FoundKey | None:

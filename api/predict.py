@@ -1,6 +1,6 @@
 """One image, one verdict, at once. The middle is the same code that workers run; the answer is a row like theirs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +31,7 @@ from api.identity import Caller, CallerDep
 from api.refusals import BodyTooSlow, DecoderUnavailable, InvalidRequest, NoFiles, UploadAborted
 from api.room import disk_full, require_room
 from api.schemas import PredictAnswer
+from api.slots import held_slot
 from api.uploads import check_disk, check_spool, clean_name, discard
 from inference import cam
 from inference.classifier import Verdict
@@ -93,11 +94,10 @@ async def predict(request: Request, services: ServicesDep, caller: CallerDep) ->
     form = await _read_form(request, services, caller)
     try:
         file = _the_file(form, services.settings.max_predict_bytes)
-        # Who waits for a slot holds no thread, nor the image in memory; the slot is free again before the row is written.
-        work = await run_sync(_classify, services, caller, model, file, limiter=services.predict_slots)
+        async with held_slot(services.predict_slots) as give_back:  # who waits holds no thread, nor the image in memory
+            return await run_sync(_answer, services, caller, model, file, give_back)
     finally:
         await form.close()
-    return await run_sync(_finish, services, work)
 
 
 async def _read_form(request: Request, services: Services, caller: Caller) -> FormData:
@@ -144,8 +144,16 @@ class _Classified:
     stored: Future[None]
 
 
+def _answer(
+    services: Services, caller: Caller, model: LoadedModel, file: UploadFile, give_back: Callable[[], object]
+) -> PredictAnswer:
+    work = _classify(services, caller, model, file)
+    give_back()  # writing the row takes no processor of ours
+    return _finish(services, work)
+
+
 def _classify(services: Services, caller: Caller, model: LoadedModel, file: UploadFile) -> _Classified:
-    """The verdict on the first page, and how many there are; the disk syncs the image while the model runs."""
+    """The verdict on the first page, and how many there are; the disk syncs the image meanwhile."""
     data = file.file.read()
     require_room(services.blobs, min_free_bytes=services.settings.min_free_bytes, to_store=len(data))
     check_quota(services, caller, more_bytes=len(data))  # its size need not have been announced
@@ -160,9 +168,9 @@ def _classify(services: Services, caller: Caller, model: LoadedModel, file: Uplo
         size_bytes=len(data),
     )
     spec = model.classifier.spec
-    page = services.predict_decoders.decode(data, Wanted(page=1, width=spec.width, height=spec.height, stretched=True))
     stored = services.writers.submit(services.blobs.write, upload.blob_key, data)
     with _discarded_on_failure(services, upload, stored):
+        page = services.predict_decoders.decode(data, Wanted(page=1, width=spec.width, height=spec.height, stretched=True))
         verdict = model.classifier.classify([page.pixels])[0]
         manifest, threshold = model.classifier.bundle.manifest, services.settings.review_threshold
         assert page.look  # it was stretched
@@ -217,8 +225,8 @@ def _make_row(work: _Classified) -> NewPrediction:
 
 
 def _write(services: Services, work: _Classified, row: NewPrediction) -> UUID:
-    with services.database.single_statement() as session:
-        return predictions.insert_single(session, work.upload, row, model_version=work.model.version)
+    with services.database.statement() as connection:
+        return predictions.insert_single(connection, work.upload, row, model_version=work.model.version)
 
 
 def _links(prediction_id: UUID, row: NewPrediction) -> dict[str, str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -38,7 +38,8 @@ class Database:
         be_patient(self.engine, self._patience)
         _ping_after_idling(self.engine)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
-        self._single_statements = sessionmaker(self.engine.execution_options(isolation_level="AUTOCOMMIT"))
+        self._autocommitting = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._single_statements = sessionmaker(self._autocommitting)
 
     @classmethod
     def from_settings(
@@ -60,6 +61,12 @@ class Database:
         """A session for one statement, which is a transaction of its own: one trip to Postgres instead of three."""
         with self._patience.admitted(), self._single_statements() as session:
             yield session
+
+    @contextmanager
+    def statement(self) -> Iterator[Connection]:
+        """The same for a statement about columns, not objects, which a session would only make slower."""
+        with self._patience.admitted(), self._autocommitting.connect() as connection:
+            yield connection
 
     def ping(self) -> None:
         """Raises SQLAlchemy's error when Postgres does not answer, or has not been migrated yet."""

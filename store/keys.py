@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from sqlalchemy import bindparam, exists, func, or_, select, update
+from sqlalchemy import Connection, bindparam, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from store.base import new_id
@@ -108,7 +108,7 @@ def list_keys(session: Session) -> Sequence[Key]:
     return session.scalars(select(Key).order_by(Key.id)).all()
 
 
-def has_keys(session: Session) -> bool:
+def has_keys(session: Session | Connection) -> bool:
     """Whether there is any key, were it a revoked one: then the service is not open."""
     return bool(session.scalar(_ANY_KEY))
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from sqlalchemy import BindParameter, Insert, Select, bindparam, insert, select, tuple_
+from sqlalchemy import BindParameter, Connection, Insert, Select, bindparam, insert, select, tuple_
 from sqlalchemy.orm import Session, undefer
 
 from store.archives import display_name
@@ -119,13 +119,13 @@ def _parameters(prefix: str, columns: Sequence[str]) -> dict[str, BindParameter[
 _INSERT_SINGLE = _make_insert_single()
 
 
-def insert_single(session: Session, upload: Upload, row: NewPrediction, *, model_version: str) -> uuid.UUID:
+def insert_single(connection: Connection, upload: Upload, row: NewPrediction, *, model_version: str) -> uuid.UUID:
     """Write an image that belongs to no job, with its answer, and return the prediction's id."""
     prediction_id = new_id()
     answer = asdict(row) | {"id": prediction_id, "model_version": model_version}
     image = {column: getattr(upload, column) for column in _IMAGE_COLUMNS}
     values = {f"answer_{column}": value for column, value in answer.items()}
-    session.execute(_INSERT_SINGLE, values | {f"image_{column}": value for column, value in image.items()})
+    connection.execute(_INSERT_SINGLE, values | {f"image_{column}": value for column, value in image.items()})
     return prediction_id
 
 

@@ -21,8 +21,8 @@ class Errands:
         self._errands: list[_Errand] = []
         self._lock = threading.Lock()
 
-    def __bool__(self) -> bool:
-        return bool(self._errands)
+    def __len__(self) -> int:
+        return len(self._errands)
 
     def add(self, send: Callable[[httpx.Client], bool], *, in_seconds: float = 0.0) -> None:
         """Call `send` until it says that it has its answer, for the first time after so long. It may raise httpx's errors."""

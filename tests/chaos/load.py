@@ -76,7 +76,7 @@ class Load:
 
     @property
     def begun_items(self) -> int:
-        """Items of the jobs that were submitted so far."""
+        """Items of the jobs that were submitted so far, of those whose answers the client wants to keep."""
         return self._begun_items
 
     def start(self) -> None:
@@ -103,6 +103,8 @@ class Load:
             time.sleep(_POLL_SECONDS)
         self._drained.set()
         self._poller.join()
+        for _ in range(len(self._errands)):
+            self._log.note("ungranted")
         return not self._open.jobs and not self._errands
 
     def submit(
@@ -121,8 +123,9 @@ class Load:
 
     def _note_submitted(self, job: _Job, places: list[int]) -> None:
         self._log.note("submitted", key=job.key, numbers=job.numbers, places=places, wish=job.wish)
-        with self._numbers_lock:
-            self._begun_items += len(job.numbers)
+        if job.wish in (Wish.KEEP, Wish.RETRY):  # of the others there may be no answers to judge
+            with self._numbers_lock:
+                self._begun_items += len(job.numbers)
 
     def _note_accepted(self, job: _Job, answer: httpx.Response, began: float) -> str:
         job_id = str(answer.json()["id"])
@@ -151,7 +154,7 @@ class Load:
         job_id = self._note_accepted(job, answer, began)
         if job.wish is Wish.CANCEL:
             soon = random.Random(key).uniform(0.0, wishes.CANCELLED_WITHIN_SECONDS)
-            self._errands.add(partial(_cancel, job_id=job_id), in_seconds=soon)
+            self._errands.add(partial(self._cancel, job_id=job_id), in_seconds=soon)
         return job_id
 
     def _submit_on(self) -> None:
@@ -203,6 +206,12 @@ class Load:
             self._note_submitted(again, list(failed))
             self._errands.add(partial(self._retry, job_id=job_id, again=again))
 
+    def _cancel(self, client: httpx.Client, job_id: str) -> bool:
+        status = client.post(f"/jobs/{job_id}/cancel").status_code
+        if status in (HTTPStatus.OK, HTTPStatus.ACCEPTED):
+            self._log.note("cancelled", job=job_id)
+        return status in (HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.CONFLICT)  # or it has ended
+
     def _retry(self, client: httpx.Client, job_id: str, again: _Job) -> bool:
         began = time.monotonic()
         answer = client.post(f"/jobs/{job_id}/retry", headers={"Idempotency-Key": again.key})
@@ -215,11 +224,6 @@ class Load:
 def retry_key(key: str) -> str:
     """Under which the client tries again what failed of the job that it submitted under `key`."""
     return f"{key}-retry"
-
-
-def _cancel(client: httpx.Client, job_id: str) -> bool:
-    answered = (HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.CONFLICT)  # or it has ended
-    return client.post(f"/jobs/{job_id}/cancel").status_code in answered
 
 
 def _is_gone(client: httpx.Client, job_id: str) -> bool:

@@ -29,8 +29,9 @@ class Receiver:
         except WebhookVerificationError:
             self._log.note("forged")
             return 401
-        self._log.note("told", webhook=headers["webhook-id"], type=event["type"], job=event["data"]["id"])
-        self._told.add(event["data"]["id"])
+        job = event["data"]
+        self._log.note("told", webhook=headers["webhook-id"], type=event["type"], job=job["id"], name=job["name"])
+        self._told.add(job["id"])
         return 204
 
     def was_told_of(self, job_id: str) -> bool:

@@ -32,9 +32,11 @@ _COUNTED = {
     "cancelled": "jobs that their client cancelled",
     "expired": "jobs that expired, as they should",
     "unexpired": "jobs that should have expired",
+    "ungranted": "cancellations, retries and expiries that never came",
     "lost_events": "jobs whose end no webhook told",
     "doubled_events": "ends that two webhooks told",
     "forged_events": "webhooks whose signature was wrong",
+    "improper_refusals": "submissions answered 500, or 503 without `Retry-After`",
 }
 
 

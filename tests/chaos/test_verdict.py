@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.pictures import Album, as_answer, name_of
-from tests.chaos.verdict import Verdict, _find_doubled_jobs, expected_of, judge_events, judge_expired, judge_job
+from tests.chaos.verdict import Verdict, _find_doubled_jobs, expected_of, judge_events, judge_expired, judge_job, judge_refusals
 
 DARK, BAD = 0, 1
 GOOD_ROW = {"status": "succeeded", "reason": None, "predicted_class": "handwritten", "confidence": 0.99, "needs_review": False}
@@ -25,9 +25,9 @@ def job(**changes: Any) -> dict[str, Any]:
     return {"id": "7", "state": "completed", "detail": None, "counts": counts} | changes
 
 
-def judged(job: dict[str, Any], rows: Rows, *, may_be_cancelled: bool = False) -> Verdict:
+def judged(job: dict[str, Any], rows: Rows, *, is_cancelled: bool = False) -> Verdict:
     verdict = Verdict()
-    judge_job(verdict, expected_of(ALBUM, range(len(NUMBERS)), NUMBERS), job, rows, may_be_cancelled=may_be_cancelled)
+    judge_job(verdict, expected_of(ALBUM, range(len(NUMBERS)), NUMBERS), job, rows, is_cancelled=is_cancelled)
     return verdict
 
 
@@ -86,11 +86,11 @@ def cancelled_job() -> dict[str, Any]:
 
 
 def test_of_a_job_that_its_client_cancelled_nothing_is_lost_but_what_is_there_must_be_right() -> None:
-    verdict = judged(cancelled_job(), rows()[:2], may_be_cancelled=True)
-    assert (verdict.is_good, verdict.cancelled, verdict.lost) == (True, 1, 0)
-    assert judged(job(), rows(), may_be_cancelled=True).is_good  # it had ended before
-    assert judged(cancelled_job(), wrong_class(rows()[:2]), may_be_cancelled=True).wrong == 1
-    assert judged(cancelled_job(), rows(), may_be_cancelled=True).miscounted_jobs == 1
+    verdict = judged(cancelled_job(), rows()[:2], is_cancelled=True)
+    assert (verdict.is_good, verdict.cancelled, verdict.lost, verdict.items) == (True, 1, 0, 2)
+    assert judged(job(), rows(), is_cancelled=True).unended_jobs == 1  # it went on all the same
+    assert judged(cancelled_job(), wrong_class(rows()[:2]), is_cancelled=True).wrong == 1
+    assert judged(cancelled_job(), rows(), is_cancelled=True).miscounted_jobs == 1
     assert judged(cancelled_job(), rows()[:2]).unended_jobs == 1
 
 
@@ -106,8 +106,22 @@ def test_a_job_of_items_that_must_all_fail_has_to_fail() -> None:
 @pytest.mark.parametrize(("statuses", "is_good"), [([410, 410], True), ([200, 200], False), ([410, 200], False)])
 def test_a_job_that_should_have_expired_is_gone_with_its_results(statuses: list[int], is_good: bool) -> None:
     verdict = Verdict()
-    judge_expired(verdict, {"numbers": NUMBERS}, "7", statuses)
-    assert (verdict.is_good, verdict.expired, verdict.items) == (is_good, is_good, 3)
+    judge_expired(verdict, "7", statuses)
+    assert (verdict.is_good, verdict.expired, verdict.items) == (is_good, is_good, 0)
+
+
+@pytest.mark.parametrize(
+    ("status", "retry_after", "is_good"),
+    [(503, "2", True), (503, None, False), (500, None, False), (500, "2", False), (507, None, True), (409, "1", True)],
+)
+def test_a_refusal_must_say_what_to_do(status: int, retry_after: str | None, is_good: bool) -> None:
+    verdict = Verdict(jobs=1)
+    judge_refusals(verdict, [{"key": "7", "status": status, "reason": "x", "retry_after": retry_after}])
+    assert verdict.is_good == is_good
+
+
+def test_a_wish_that_was_never_granted_spoils_the_run() -> None:
+    assert not Verdict(jobs=1, ungranted=1).is_good
 
 
 def test_a_webhook_whose_signature_is_wrong_spoils_the_run() -> None:

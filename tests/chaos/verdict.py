@@ -26,7 +26,7 @@ _RESULT_SECONDS = 60.0
 class Verdict:
     """Of `jobs` accepted and their `items`: how many were lost, doubled, or wrong. `told` names the first of them.
 
-    Of a job that was cancelled there are some answers, of one that has expired none.
+    Of a job that was cancelled only those items count that have answers, of one that should expire none.
     """
 
     jobs: int = 0
@@ -42,19 +42,21 @@ class Verdict:
     cancelled: int = 0
     expired: int = 0
     unexpired: int = 0
+    ungranted: int = 0
     events: int = 0
     lost_events: int = 0
     doubled_events: int = 0
     forged_events: int = 0
+    improper_refusals: int = 0
     told: list[str] = field(default_factory=list)
 
     @property
     def is_good(self) -> bool:
         """Nothing lost, nothing doubled, nothing wrong."""
         items = (self.lost, self.doubled, self.wrong)
-        jobs = (self.unended_jobs, self.doubled_jobs, self.miscounted_jobs, self.unexpired)
+        jobs = (self.unended_jobs, self.doubled_jobs, self.miscounted_jobs, self.unexpired, self.ungranted)
         events = (self.lost_events, self.doubled_events, self.forged_events)
-        return self.jobs > 0 and not any((*items, *jobs, *events))
+        return self.jobs > 0 and not any((*items, *jobs, *events, self.improper_refusals))
 
     def as_json(self) -> dict[str, Any]:
         """For the run's file."""
@@ -71,26 +73,34 @@ def judge(log: Log, album: Album, url: str) -> Verdict:
     verdict = Verdict()
     submitted = {entry["key"]: entry for entry in log.entries("submitted")}
     accepted = {entry["key"]: entry["job"] for entry in log.entries("accepted")}
-    kept = [job_id for key, job_id in accepted.items() if submitted[key]["wish"] != Wish.EXPIRE]
+    cancelled = {entry["job"] for entry in log.entries("cancelled")}
+    forgotten = {key: job_id for key, job_id in accepted.items() if submitted[key]["wish"] == Wish.EXPIRE}
     with httpx.Client(base_url=url, timeout=_RESULT_SECONDS) as client:
         _find_doubled_jobs(verdict, accepted, _named_jobs(client))
         for key, job_id in accepted.items():
-            _judge_submission(verdict, album, submitted[key], client, job_id)
+            if key in forgotten:
+                paths = (f"/jobs/{job_id}", f"/jobs/{job_id}/results")
+                judge_expired(verdict, job_id, [client.get(path).status_code for path in paths])
+            else:
+                _judge_submission(verdict, album, submitted[key], client, job_id, is_cancelled=job_id in cancelled)
+    told = list(log.entries("told"))
+    # Expired ones stand in no list.
+    _find_doubled_jobs(verdict, forgotten, {(entry["name"], entry["job"]) for entry in told if entry["name"] in forgotten})
+    judge_events(verdict, set(accepted.values()).difference(forgotten.values()), told)
+    judge_refusals(verdict, log.entries("refused"))
     verdict.retries = sum(key in accepted for key in map(retry_key, accepted))
-    judge_events(verdict, kept, log.entries("told"))
+    verdict.ungranted = sum(1 for _ in log.entries("ungranted"))
     verdict.forged_events = sum(1 for _ in log.entries("forged"))
     return verdict
 
 
-def _judge_submission(verdict: Verdict, album: Album, entry: Entry, client: httpx.Client, job_id: str) -> None:
-    if entry["wish"] == Wish.EXPIRE:
-        paths = (f"/jobs/{job_id}", f"/jobs/{job_id}/results")
-        judge_expired(verdict, entry, job_id, [client.get(path).status_code for path in paths])
-        return
+def _judge_submission(
+    verdict: Verdict, album: Album, entry: Entry, client: httpx.Client, job_id: str, *, is_cancelled: bool
+) -> None:
     job = client.get(f"/jobs/{job_id}").raise_for_status().json()
     rows = client.get(f"/jobs/{job_id}/results", params={"format": "ndjson"}).raise_for_status().text.splitlines()
     expected = expected_of(album, entry["places"], entry["numbers"])
-    judge_job(verdict, expected, job, [json.loads(row) for row in rows], may_be_cancelled=entry["wish"] == Wish.CANCEL)
+    judge_job(verdict, expected, job, [json.loads(row) for row in rows], is_cancelled=is_cancelled)
 
 
 def expected_of(album: Album, places: Iterable[int], numbers: Iterable[int]) -> Expected:
@@ -98,10 +108,9 @@ def expected_of(album: Album, places: Iterable[int], numbers: Iterable[int]) -> 
     return {(name_of(place), 1): album.answers[number] for place, number in zip(places, numbers, strict=True)}
 
 
-def judge_expired(verdict: Verdict, entry: Entry, job_id: str, statuses: list[int]) -> None:
+def judge_expired(verdict: Verdict, job_id: str, statuses: list[int]) -> None:
     """Add a job that should have expired: whoever asks for it or for its results is told so."""
     verdict.jobs += 1
-    verdict.items += len(entry["numbers"])
     is_gone = all(status == HTTPStatus.GONE for status in statuses)
     verdict.expired += is_gone
     verdict.unexpired += not is_gone
@@ -110,15 +119,14 @@ def judge_expired(verdict: Verdict, entry: Entry, job_id: str, statuses: list[in
 
 
 def judge_job(
-    verdict: Verdict, expected: Expected, job: dict[str, Any], rows: list[dict[str, Any]], *, may_be_cancelled: bool = False
+    verdict: Verdict, expected: Expected, job: dict[str, Any], rows: list[dict[str, Any]], *, is_cancelled: bool = False
 ) -> None:
-    """Add what became of one job. What a cancelled one has not done is not lost."""
+    """Add what became of one job. What one that its client cancelled has not done is not lost."""
     verdict.jobs += 1
-    verdict.items += len(expected)
+    verdict.items += len(rows) if is_cancelled else len(expected)
     verdict.results += len(rows)
-    is_cancelled = may_be_cancelled and job["state"] == "cancelled"
     verdict.cancelled += is_cancelled
-    if not is_cancelled and job["state"] != _end_of(expected):
+    if job["state"] != ("cancelled" if is_cancelled else _end_of(expected)):
         verdict.unended_jobs += 1
         verdict.tell(f"job {job['id']} is {job['state']}: {job['detail']}")
     found = Counter((row["file"], row["page"]) for row in rows)
@@ -158,6 +166,17 @@ def judge_events(verdict: Verdict, jobs: Iterable[str], told: Iterable[Entry]) -
         verdict.doubled_events += max(0, len(found) - 1)
         if len(found) != 1:
             verdict.tell(f"{len(found)} events told the end of job {job_id}")
+
+
+def judge_refusals(verdict: Verdict, refused: Iterable[Entry]) -> None:
+    """Add answers that say neither when to come again nor what the client could do: a fault of the service's own."""
+    for entry in refused:
+        is_proper = entry["status"] < HTTPStatus.INTERNAL_SERVER_ERROR or entry["status"] == HTTPStatus.INSUFFICIENT_STORAGE
+        if entry["status"] == HTTPStatus.SERVICE_UNAVAILABLE and entry["retry_after"]:
+            is_proper = True
+        if not is_proper:
+            verdict.improper_refusals += 1
+            verdict.tell(f"submission {entry['key']} was answered {entry['status']} {entry['reason']}")
 
 
 def _named_jobs(client: httpx.Client) -> Iterator[tuple[str, str]]:
