@@ -55,7 +55,7 @@ def fault_of(scope: Scope, trusted: frozenset[str]) -> RequestRefused | None:
         return KeysRequired()
     hosts = [headers.get(b"host", b"").decode("latin-1")]
     if origin := headers.get(b"origin"):
-        hosts.append(urlsplit(origin.decode("latin-1")).netloc)
+        hosts.append(_authority(origin.decode("latin-1")))
     if not all(_is_trusted(host, trusted) for host in hosts):
         return UntrustedHost()
     return None
@@ -65,6 +65,14 @@ def fault_of(scope: Scope, trusted: frozenset[str]) -> RequestRefused | None:
 def _is_trusted(host_and_port: str, trusted: frozenset[str]) -> bool:
     host = _without_port(host_and_port)
     return is_loopback(host) or host.lower() in trusted
+
+
+def _authority(origin: str) -> str:
+    """Host and port of a page's origin; an empty text, which nobody trusts, where it is malformed."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def _without_port(host: str) -> str:

@@ -69,7 +69,18 @@ def test_without_keys_loopback_names_are_answered(client: TestClient, host: str)
     assert client.get("/jobs", headers={"Host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1.evil.example"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example",
+        "null",
+        "http://127.0.0.1.evil.example",
+        "http://[",
+        "http://[::1",
+        "http://]",
+        "//[x]",
+    ],
+)
 def test_without_keys_pages_of_other_sites_are_refused(client: TestClient, origin: str) -> None:
     assert reason_of(client.post("/jobs", headers={"Origin": origin})) == (403, "untrusted_host")
     assert client.get("/jobs", headers={"Origin": "http://localhost:8000"}).status_code == 200
