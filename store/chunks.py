@@ -119,7 +119,8 @@ def release_chunk(session: Session, claim: Claim, *, waits_for: str) -> None:
     """leased → ready without blame: the worker is well, but something around it is missing. The sweep announces it again, and
     the job shows the cause meanwhile. If the lease ran out meanwhile, the loss is forgiven.
     """
-    jobs.note_waiting(session, claim.job_id, waits_for)  # first, since it locks the job, and the job comes before the chunk
+    jobs.lock_job(session, claim.job_id)  # the job before the chunk, whatever its state
+    jobs.note_waiting(session, claim.job_id, waits_for)
     _give_back(session, claim, hinted_at=func.now())
 
 

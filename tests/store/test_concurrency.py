@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import func, update
 
 from store import chunks, jobs, planning
@@ -104,6 +105,34 @@ def test_a_finish_and_a_recovery_at_once_leave_every_item_with_one_row(database:
         state, total, succeeded = state_of(database, job_id)
         assert total == 1
         assert (state, succeeded) == ((JobState.COMPLETED, 1) if finished else (JobState.FAILED, 0))
+
+
+@pytest.mark.parametrize("rival", ["finish", "recover"])
+def test_a_release_under_cancellation_and_a_rival_at_once_do_not_wait_for_each_other(database: Database, rival: str) -> None:
+    """Each locks the job before the chunk, in whatever state the job is."""
+    for _ in range(ROUNDS):
+        job_id, [claimed] = claimed_job(database, chunk_sizes=(1,))
+        with database.transaction() as session:
+            cancelled = jobs.request_cancel(session, job_id, reason="cancelled", detail="Enough.")
+            assert cancelled.state == JobState.CANCELLING
+            if rival == "recover":
+                lose(session, claimed.chunk_id)
+
+        def release(claimed: Claim = claimed) -> None:
+            with database.transaction() as session:
+                chunks.release_chunk(session, claimed, waits_for="It rains.")
+
+        def recover(claimed: Claim = claimed) -> None:
+            with database.transaction() as session:
+                chunks.recover_chunk(session, claimed.chunk_id, max_attempts=3, grace_seconds=60)
+
+        def answer(claimed: Claim = claimed) -> None:
+            finish_in_own_transaction(database, claimed)
+
+        at_once(release, recover if rival == "recover" else answer)
+        with database.transaction() as session:
+            jobs.settle_cancelled(session, job_id)
+        assert state_of(database, job_id)[0] == JobState.CANCELLED
 
 
 def test_two_sweeps_do_not_announce_the_same_chunks(database: Database) -> None:
