@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 
@@ -34,9 +35,20 @@ class MarksFolder:
 def _remove_abandoned(folder: Path) -> None:
     for lock in folder.glob(f"{_PREFIX}*/{_LOCK}"):
         with contextlib.suppress(OSError):  # in use, another user's, or removed by somebody else just now
-            file = os.open(lock, os.O_WRONLY | os.O_CLOEXEC)
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(lock.parent)
-            finally:
-                os.close(file)
+            if _is_ours(lock.parent.lstat(), stat.S_IFDIR):
+                _remove_unused(lock)
+
+
+def _remove_unused(lock: Path) -> None:
+    # Everybody may write into the temporary folder: a pipe that was planted there would make who opens it wait for ever.
+    file = os.open(lock, os.O_WRONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    try:
+        if _is_ours(os.fstat(file), stat.S_IFREG):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock.parent)
+    finally:
+        os.close(file)
+
+
+def _is_ours(found: os.stat_result, kind: int) -> bool:
+    return found.st_uid == os.geteuid() and stat.S_IFMT(found.st_mode) == kind
