@@ -3,7 +3,18 @@
 import logging
 import re
 
-_SECRET = re.compile(r"(pp|whsec)(?:_|%5f)[a-z0-9_+/=%-]{16,}", re.IGNORECASE)
+# A secret begins a word, else `app_scan_box_0000000017.zip` would hold one. Escapes, too, end in letters and digits.
+_BEFORE = "|".join(
+    (
+        "(?<![a-z0-9])",
+        "(?<=%[0-9a-f]{2})",
+        "(?<=%25[0-9a-f]{2})",  # escaped twice
+        r"(?<=\\[a-z])",
+        r"(?<=\\x[0-9a-f]{2})",
+        r"(?<=\\u[0-9a-f]{4})",
+    )
+)
+_SECRET = re.compile(rf"(?:{_BEFORE})(pp|whsec)(?:_|%5f)[a-z0-9_+/=%-]{{16,}}", re.IGNORECASE)
 
 
 def redact(text: str) -> str:

@@ -25,6 +25,23 @@ def test_secrets_are_cut_out_of_a_text() -> None:
     assert redact("app_name pp_short a.png") == "app_name pp_short a.png"
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        *("", " ", "=", ":", '"', "'", "/", "?", "&", ",", "(", "[", "b'", "-", "_", ".", "\n", "\t", "Bearer ", '{"key":"'),
+        *("https://x.example/", "key%3D", "key%3d", "Bearer%20", "key%253D", r"a\n", r"a\t", r"a\x3d", r"a\u003d"),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["pp_", "PP_", "pp%5F", "whsec_"])
+def test_a_secret_is_cut_out_whatever_stands_before_it(before: str, prefix: str) -> None:
+    assert redact(f"{before}{prefix}{'aB3-_' * 8}") == f"{before}{prefix[:-3] if '%' in prefix else prefix[:-1]}_[redacted]"
+
+
+@pytest.mark.parametrize("name", ["app_scan_box_0000000017.zip", "APP_scan_box_0000000017.zip", "7pp_scan_box_0000000017.zip"])
+def test_a_name_that_only_ends_as_a_secret_begins_stays_whole(name: str) -> None:
+    assert redact(f"{name}: not a zip") == f"{name}: not a zip"
+
+
 def test_a_traceback_is_redacted_too() -> None:
     try:
         raise ValueError("pp_" + "a" * 43)
