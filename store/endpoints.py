@@ -20,8 +20,9 @@ from store.webhook_errors import EndpointDisabled
 
 
 def find_or_create(session: Session, *, owner_id: uuid.UUID | None, url: str) -> WebhookEndpoint:
-    """The owner's endpoint of that URL. Raises `EndpointDisabled`."""
-    host_id = _hold_host(session, owner_id, parse_target(url, http_allowed=True).authority)
+    """The owner's endpoint of that URL, kept as it will be sent. Raises `EndpointDisabled`."""
+    target = parse_target(url, http_allowed=True)
+    url, host_id = target.url, _hold_host(session, owner_id, target.authority)
     new = insert(WebhookEndpoint).values(id=new_id(), owner_id=owner_id, host_id=host_id, url=url)
     session.execute(new.on_conflict_do_nothing(index_elements=["owner_id", "url"]))
     of_owner = WebhookEndpoint.owner_id.is_not_distinct_from(owner_id)

@@ -6,13 +6,13 @@ import httpx
 
 from store.webhook_errors import BadWebhookUrl, HttpsRequired
 
-_MAX_URL = 2048
+_MAX_URL = 2048  # bytes; the index that finds an owner's endpoints takes about 2,700
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The parts of a URL; `host` is in ASCII, without brackets."""
+    """The parts of a URL, all in ASCII as they are sent; `host` is without brackets."""
 
     scheme: str
     host: str
@@ -24,6 +24,11 @@ class Target:
         """The host as HTTP wants it."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The whole, as it is stored: the same URL taken apart again gives the same parts."""
+        return f"{self.scheme}://{self.host_header}{self.path.decode('ascii')}"
 
     @property
     def authority(self) -> str:
@@ -44,5 +49,7 @@ def parse_target(url: str, *, http_allowed: bool) -> Target:
         raise BadWebhookUrl(BadWebhookUrl.__doc__)
     if parsed.scheme == "http" and not http_allowed:
         raise HttpsRequired(HttpsRequired.__doc__)
-    host = parsed.raw_host.decode("ascii")
-    return Target(parsed.scheme, host, port, parsed.raw_path)
+    target = Target(parsed.scheme, parsed.raw_host.decode("ascii"), port, parsed.raw_path)
+    if len(target.url) > _MAX_URL:  # a character of another script is sent as up to twelve
+        raise BadWebhookUrl(BadWebhookUrl.__doc__)
+    return target

@@ -12,7 +12,7 @@ class WebhookRefused(Exception):
 
 
 class BadWebhookUrl(WebhookRefused):
-    """A webhook's URL is http or https with a host, at most 2048 characters, without user, password and fragment."""
+    """A webhook's URL is http or https with a host, without user, password and fragment, at most 2048 bytes as it is sent."""
 
     reason = "webhook_url_invalid"
 

@@ -74,6 +74,7 @@ def test_a_job_without_webhook_has_no_link_to_one(client: TestClient) -> None:
         ({"webhook_url": "https://user:secret@hooks.example.org/"}, "webhook_url_invalid"),
         ({"webhook_url": ""}, "webhook_url_invalid"),
         ({"webhook_url": "https://hooks.example.org/" + "x" * 2048}, "invalid_request"),
+        ({"webhook_url": "https://hooks.example.org/" + "\u6587" * 2018}, "webhook_url_invalid"),
         ({"webhook_events": ["job.finished"]}, "invalid_request"),
     ],
 )
@@ -84,6 +85,14 @@ def test_a_webhook_that_cannot_be_is_refused_before_the_upload(
     assert (answer.status_code, answer.json()["reason"]) == (422, reason)
     assert client.get("/jobs").json()["jobs"] == []
     assert not [path for path in (settings.home_dir / "blobs").rglob("*") if path.is_file()]
+
+
+def test_a_url_is_kept_as_it_is_sent_however_it_is_spelt(client: TestClient) -> None:
+    longest = "https://hooks.example.org/" + "\u6587" * 224
+    for url in (longest, "https://b\u00fccher.example/", "https://xn--bcher-kva.example"):
+        assert submit(client, webhook_url=url).status_code == 202
+    listed = [endpoint["url"] for endpoint in client.get("/webhooks/endpoints").json()["endpoints"]]
+    assert listed == ["https://hooks.example.org/" + "%E6%96%87" * 224, "https://xn--bcher-kva.example/"]
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+import httpx
 import pytest
 
 from store.targets import parse_target
@@ -49,3 +50,35 @@ def test_a_name_of_another_script_is_called_by_its_ascii_form() -> None:
 )
 def test_the_host_header_is_the_urls_host(url: str, header: str) -> None:
     assert parse_target(url, http_allowed=False).host_header == header
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("https://a.example/hook?x=1&y=%20z#"[:-1], "https://a.example/hook?x=1&y=%20z"),
+        ("HTTPS://A.Example", "https://a.example/"),
+        ("https://a.example:443/", "https://a.example/"),
+        ("https://b\u00fccher.example:8443/\u00fc?q=\u00fc", "https://xn--bcher-kva.example:8443/%C3%BC?q=%C3%BC"),
+        ("https://[2606:4700::1]:8443/a", "https://[2606:4700::1]:8443/a"),
+        ("https://a.example/%7e%zz/a;b=c,d'(e)!*?f=[g]|{h}\"<i>^`", None),
+        ("https://a.example/a/../b/./c//d", None),
+        ("https://a.example?x", None),
+    ],
+)
+def test_a_url_is_kept_as_it_is_sent_and_stays_the_same(url: str, kept: str | None) -> None:
+    target = parse_target(url, http_allowed=False)
+    assert kept in (None, target.url)
+    assert target.url.isascii()
+    assert parse_target(target.url, http_allowed=False) == target
+    assert httpx.URL(url).raw_path == target.path
+    assert str(httpx.URL(target.url)) == target.url
+
+
+@pytest.mark.parametrize("letter", ["x", "\u00fc", "\u6587", "\U0001f58b"])
+def test_a_url_may_have_so_many_bytes_as_it_is_sent(letter: str) -> None:
+    start = "https://a.example/"
+    size = len(parse_target(start + letter, http_allowed=False).url) - len(start)
+    most, rest = divmod(2048 - len(start), size)
+    assert len(parse_target(start + letter * most, http_allowed=False).url) == 2048 - rest
+    with pytest.raises(BadWebhookUrl, match="2048 bytes as it is sent"):
+        parse_target(start + letter * (most + 1), http_allowed=False)
