@@ -45,6 +45,7 @@ from store import faults, jobs, webhooks
 from store.blobs import BlobsUnavailable
 from store.jobs import NewUpload
 from store.models import Job
+from store.settings import LONGEST_SECONDS
 from store.states import EventType, GradcamPolicy, JobState
 
 router = APIRouter(tags=["jobs"])
@@ -88,7 +89,9 @@ class JobOptions(BaseModel):
     retention_seconds: int | None = Field(
         None,
         ge=1,
-        description="How long it is kept once it has ended; by default, and at most, as the service says in `/info`.",
+        le=LONGEST_SECONDS,
+        description="How long it is kept once it has ended; by default, and at most, as the service says in `/info`. "
+        "Where that keeps jobs for ever, a hundred years at most.",
     )
     webhook_url: str | None = Field(
         None, max_length=2048, description="Told of what happens to the job, signed by Standard Webhooks; see docs/webhooks.md."

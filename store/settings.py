@@ -17,6 +17,9 @@ from store.addresses import Network, parse_networks
 from store.unknown_settings import unknown_settings
 from store.webhook_secrets import is_webhook_secret
 
+LONGEST_SECONDS = 3_155_760_000
+"""A hundred years, the longest time that anything is kept or waited for: Postgres ends at dates that Python cannot read."""
+
 
 class Settings(BaseSettings):
     """Settings with their defaults for one machine; `penpress up` fills in the addresses of what it starts itself."""
@@ -84,7 +87,9 @@ class Settings(BaseSettings):
         gt=0,
         description="A page, or an archive's directory, that takes longer has hung its worker process, which is then replaced.",
     )
-    lease_seconds: float = Field(60, gt=0, description="A chunk whose worker is silent for so long is given to another.")
+    lease_seconds: float = Field(
+        60, gt=0, le=LONGEST_SECONDS, description="A chunk whose worker is silent for so long is given to another."
+    )
     heartbeat_seconds: float = Field(15, gt=0, description="How often a worker renews its lease.")
     cancel_check_seconds: float = Field(0.1, gt=0, description="How often a worker asks whether its job is still wanted.")
     warm_stop_seconds: float = Field(
@@ -101,9 +106,14 @@ class Settings(BaseSettings):
     )
 
     sweep_seconds: float = Field(10, gt=0, description="How often the sweep looks for what was lost.")
-    hint_seconds: float = Field(20, gt=0, description="Work that nobody took for so long is announced again.")
+    hint_seconds: float = Field(
+        20, gt=0, le=LONGEST_SECONDS, description="Work that nobody took for so long is announced again."
+    )
     orphan_seconds: float = Field(
-        24 * 3600, gt=0, description="A stored file that no upload names is removed when it has lain there for so long."
+        24 * 3600,
+        gt=0,
+        le=LONGEST_SECONDS,
+        description="A stored file that no upload names is removed when it has lain there for so long.",
     )
 
     max_upload_bytes: int = Field(64 * 1024**3, ge=1, description="Bytes of one upload to `/jobs`.")
@@ -144,10 +154,15 @@ class Settings(BaseSettings):
     retention_seconds: int | None = Field(
         30 * 24 * 3600,
         ge=1,
-        description="How long ended jobs, and images sent to `/predict/`, are kept with their results; `none`: for ever.",
+        le=LONGEST_SECONDS,
+        description="How long ended jobs, and images sent to `/predict/`, are kept with their results, "
+        "a hundred years at most; `none`: for ever.",
     )
     idempotency_seconds: int = Field(
-        24 * 3600, ge=1, description="How long the answer to a request with an `Idempotency-Key` is remembered."
+        24 * 3600,
+        ge=1,
+        le=LONGEST_SECONDS,
+        description="How long the answer to a request with an `Idempotency-Key` is remembered.",
     )
 
     webhook_secret: str | None = Field(
@@ -163,7 +178,9 @@ class Settings(BaseSettings):
     webhook_timeout_seconds: float = Field(
         15, gt=0, le=30, description="What one attempt to deliver a webhook may take in all."
     )
-    webhook_failing_days: float = Field(5, gt=0, description="An endpoint that has only failed for so long is switched off.")
+    webhook_failing_days: float = Field(
+        5, gt=0, le=36525, description="An endpoint that has only failed for so long is switched off."
+    )
     webhook_poll_seconds: float = Field(1, gt=0, description="How often a deliverer looks for webhooks that are due.")
     webhook_slots: int = Field(16, ge=1, le=256, description="Webhooks that one deliverer has under way at once.")
     webhook_slots_per_host: int = Field(2, ge=1, description="Webhooks of one client that are under way to one host at once.")

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,7 @@ from tests.pictures import png
 from tests.service_fixtures import local_client
 
 Finished = Callable[..., dict[str, Any]]
+ZIP = {"Content-Type": "application/zip"}
 
 
 def test_a_job_says_when_it_will_be_deleted(finished: Finished) -> None:
@@ -38,6 +39,38 @@ def test_nobody_may_ask_for_more_than_the_service_keeps(settings: Settings, data
         answer = client.post("/jobs", files={"files": ("a.png", png())}, params={"retention_seconds": "61"})
     assert (answer.status_code, answer.json()["reason"]) == (422, "invalid_request")
     assert answer.json()["limit"] == {"key": "retention_seconds", "value": 60, "observed": 61, "unit": "seconds"}
+
+
+@pytest.fixture
+def keeping_all(settings: Settings, database: Database) -> Iterator[TestClient]:
+    """Of a service that keeps jobs for ever."""
+    with local_client(create_app(settings.model_copy(update={"retention_seconds": None}))) as client:
+        yield client
+
+
+@pytest.mark.parametrize("seconds", [3_155_760_001, 3 * 10**11, 10**15, 10**30])
+def test_no_job_may_ask_for_more_than_a_hundred_years_and_its_upload_is_not_read(keeping_all: TestClient, seconds: int) -> None:
+    def body() -> Iterator[bytes]:
+        pytest.fail("it was read")
+        yield b""
+
+    answer = keeping_all.post("/jobs", content=body(), headers=ZIP, params={"retention_seconds": str(seconds)})
+    assert (answer.status_code, answer.json()["reason"]) == (422, "invalid_request")
+
+
+def test_a_job_that_is_kept_for_a_hundred_years_ends_and_is_shown(keeping_all: TestClient, work: Callable[[str], None]) -> None:
+    asked = {"retention_seconds": "3155760000"}
+    job = keeping_all.post("/jobs", files={"files": ("a.png", png())}, params=asked).json()
+    work(job["id"])
+    shown = keeping_all.get(job["links"]["self"]).json()
+    kept = datetime.fromisoformat(shown["expires_at"]) - datetime.fromisoformat(shown["finished_at"])
+    assert (shown["state"], kept) == ("completed", timedelta(days=36525))
+
+
+def test_the_longest_retention_stands_in_the_description_of_the_interface(client: TestClient) -> None:
+    parameters = client.get("/openapi.json").json()["paths"]["/jobs"]["post"]["parameters"]
+    [retention_seconds] = [parameter["schema"] for parameter in parameters if parameter["name"] == "retention_seconds"]
+    assert {3_155_760_000} == {kind["maximum"] for kind in retention_seconds["anyOf"] if kind["type"] == "integer"}
 
 
 def test_an_expired_job_is_gone(finished: Finished, client: TestClient, database: Database) -> None:

@@ -53,6 +53,25 @@ def test_an_impossible_value_is_refused(monkeypatch: pytest.MonkeyPatch, name: s
         Settings()
 
 
+@pytest.mark.parametrize("name", ["LEASE", "HINT", "ORPHAN", "RETENTION", "IDEMPOTENCY"])
+def test_nothing_is_kept_or_waited_for_longer_than_postgres_and_python_can_count(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for value in ("3155760001", "1e15", "inf", "nan"):
+        monkeypatch.setenv(f"PENPRESS_{name}_SECONDS", value)
+        with pytest.raises(ValidationError):
+            Settings()
+    monkeypatch.setenv(f"PENPRESS_{name}_SECONDS", "3155760000")
+    assert Settings()
+
+
+def test_a_host_may_fail_for_a_hundred_years_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in ("36526", "inf", "nan"):
+        monkeypatch.setenv("PENPRESS_WEBHOOK_FAILING_DAYS", value)
+        with pytest.raises(ValidationError):
+            Settings()
+
+
 def test_a_misspelt_variable_is_refused_with_the_name_that_was_meant(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PENPRESS_LEASE_SECOND", "7")
     with pytest.raises(ValidationError, match="PENPRESS_LEASE_SECOND is no setting; was PENPRESS_LEASE_SECONDS meant\\?"):
