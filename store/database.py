@@ -13,7 +13,7 @@ from store.patience import Patience, be_patient, connection_options
 from store.settings import Settings
 
 _IDLE_SECONDS = 1.0
-# Of what nobody waits for; the longest statements, such as purging a job of 100,000 rows, take a fraction of it.
+# Of what nobody waits for; the longest statements, such as deleting 10,000 rows, take a fraction of it.
 _PATIENCE_SECONDS = 120.0
 
 

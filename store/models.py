@@ -48,7 +48,7 @@ class Job(Base):
     __table_args__ = (
         Index(None, "state", "hinted_at"),
         Index(None, "owner_id", "id"),
-        Index(None, "expires_at"),
+        Index("ix_jobs_unpurged_expires_at", "expires_at", postgresql_where=text("purged_at IS NULL")),
         Index(None, "cancel_after"),
         Index("ix_jobs_retries_owner_id", "owner_id", postgresql_where=text("retry_of IS NOT NULL")),
         Index(None, "webhook_endpoint_id"),
@@ -87,6 +87,7 @@ class Job(Base):
         int | None
     ]  # how long it is kept once it has ended, settled at acceptance; None keeps it for ever
     expires_at: Mapped[datetime | None]  # set when it ends; then uploads and results are purged
+    purged_at: Mapped[datetime | None]  # when the last of them was
     retry_of: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
 
     webhook_endpoint_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("webhook_endpoints.id"))

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Insert, Select, bindparam, insert, select, tuple_
+from sqlalchemy import BindParameter, Connection, Insert, Select, bindparam, exists, insert, select, tuple_
 from sqlalchemy.orm import Session, undefer
 
 from store.archives import display_name
 from store.base import Base, new_id
 from store.models import Job, Prediction, Upload
-from store.states import GradcamPolicy, ItemStatus
+from store.states import GradcamPolicy, ItemStatus, JobState
 
 # As tables, not as mapped classes: SQLAlchemy's unit of work costs a millisecond a row that is never read back.
 _PREDICTIONS = Base.metadata.tables[Prediction.__tablename__]
@@ -155,8 +155,12 @@ class Filters:
 def get_prediction(
     session: Session, prediction_id: uuid.UUID, *, owner_id: uuid.UUID | None
 ) -> tuple[Prediction, Upload] | None:
-    """A prediction with the upload that it was made from, if that is `owner_id`'s; None sees everybody's."""
-    query = select(Prediction, Upload).join(Upload, Upload.id == Prediction.upload_id).where(Prediction.id == prediction_id)
+    """A prediction with the upload that it was made from, if that is `owner_id`'s; None sees everybody's. None of a job that
+    has expired, whose rows go in steps.
+    """
+    is_gone = exists().where(Job.id == Prediction.job_id, Job.state == JobState.EXPIRED)
+    query = select(Prediction, Upload).join(Upload, Upload.id == Prediction.upload_id)
+    query = query.where(Prediction.id == prediction_id, ~is_gone)
     if owner_id is not None:
         query = query.where(Upload.owner_id == owner_id)
     row = session.execute(query.options(undefer(Prediction.cam))).one_or_none()

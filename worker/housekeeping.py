@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from store import sweep
 from store.database import Database
-from store.locks import try_sweep_lock
+from store.locks import keep_sweep_lock, try_sweep_lock
 from store.queue import Queue
 from store.redaction import redact_logs
 from store.settings import Settings
@@ -41,6 +41,7 @@ class Sweep:
             if not try_sweep_lock(session):
                 return
             for rule in self._rules:
+                keep_sweep_lock(session)  # else another sweep may be at it by now
                 self._apply(rule)
 
     def _apply(self, rule: Rule) -> None:

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from api import results
 from api.app import create_app
 from api.results_format import CSV_COLUMNS, csv_lines, csv_row, safe_cell
-from store import retention
+from store import predictions, retention
 from store.database import Database
 from store.models import Prediction
 from store.settings import Settings
@@ -114,6 +114,21 @@ def test_a_stream_whose_job_expires_breaks_off_instead_of_ending(
         with pytest.raises(httpx.RemoteProtocolError):
             httpx.get(address)
         assert httpx.get(address).json()["reason"] == "job_expired"
+
+
+def test_a_page_is_refused_whose_job_expires_under_the_request_although_enough_rows_are_left(
+    client: TestClient, database: Database, job: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list_results = predictions.list_results
+
+    def expire_then_list(*arguments: Any, **options: Any) -> Sequence[Prediction]:
+        with database.transaction() as session:
+            retention.expire_job(session, UUID(job["id"]), rows=1)
+        return list_results(*arguments, **options)
+
+    monkeypatch.setattr(predictions, "list_results", expire_then_list)
+    answer = client.get(job["links"]["results"], params={"limit": 1})
+    assert (answer.status_code, answer.json()["reason"]) == (410, "job_expired")
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])

@@ -50,9 +50,9 @@ def test_a_retry_asks_for_the_threshold_that_was_asked_for_not_for_the_old_model
 def test_blobs_outlive_the_job_that_brought_them(session: Session) -> None:
     source = make_failed_job(session, (0, 5))
     again = retry(session, source)
-    assert retention.expire_job(session, source.id) == []
+    assert retention.expire_job(session, source.id).blob_keys == []
     jobs.request_cancel(session, again.id, reason="cancelled", detail="")
-    assert retention.expire_job(session, again.id) == ["key-0", "key-1", "key-2"]
+    assert retention.expire_job(session, again.id).blob_keys == ["key-0", "key-1", "key-2"]
 
 
 def test_a_job_that_goes_on_is_not_tried_again(session: Session) -> None:

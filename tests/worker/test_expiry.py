@@ -1,22 +1,25 @@
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
 
-from store import idempotency, predictions
+from store import idempotency, predictions, retention
 from store.blobs import Blobs
 from store.database import Database
 from store.models import Job, Prediction, Upload
+from store.retention import Step
 from store.settings import Settings
 from store.states import JobState
 from tests.pictures import png
 from tests.store.rows import make_answer
 from tests.worker.conftest import HandQueue
 from tests.worker.looks import read_job
-from worker.rules import deadlines, expiry
+from worker.rules import deadlines, expiry, rule
 from worker.rules.rule import Tools
 
 Submit = Callable[..., uuid.UUID]
@@ -95,10 +98,67 @@ def test_a_file_that_cannot_be_deleted_does_not_keep_the_others(
     assert len(blobs_of(settings)) == 1
 
 
-def make_single(database: Database, settings: Settings) -> None:
-    Blobs(settings.blobs).write("old", b"scan")
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sweep whose time is over after the first step."""
+    monkeypatch.setattr(rule, "PURGE_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_when_the_time_is_over_the_next_sweep_goes_on_with_the_job_that_is_half_done(
+    tools: Tools, expired: uuid.UUID, submit: Submit, carry: Carry, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = submit({f"{name}.png": png() for name in "abc"})
+    carry(large)
     with database.transaction() as session:
-        upload = Upload(name="a.png", is_archive=False, blob_key="old", size_bytes=4)
+        session.execute(update(Job).where(Job.id == large).values(expires_at=func.now() - timedelta(hours=1)))
+    monkeypatch.setattr(retention, "expire_job", partial(retention.expire_job, rows=2))
+    assert expiry.expire_jobs(tools) == 0
+    assert (read_job(database, large).state, read_job(database, large).purged_at) == (JobState.EXPIRED, None)
+    assert read_job(database, expired).state == JobState.COMPLETED
+    assert [expiry.expire_jobs(tools) for _ in range(4)] == [0, 1, 1, 0]
+    assert [read_job(database, job_id).purged_at is not None for job_id in (large, expired)] == [True, True]
+
+
+@pytest.mark.usefixtures("hurried")
+def test_when_the_time_is_over_the_next_sweep_goes_on_with_the_single_images(
+    tools: Tools, database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in "abc":
+        make_single(database, settings, key)
+    monkeypatch.setattr(retention, "expire_singles", partial(retention.expire_singles, limit=2))
+    assert [expiry.expire_singles(tools) for _ in range(3)] == [2, 1, 0]
+
+
+def test_a_job_that_cannot_be_deleted_does_not_keep_the_others(
+    tools: Tools,
+    submit: Submit,
+    carry: Carry,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bad, good = submit({"a.png": png()}), submit({"a.png": png()})
+    for job_id in (bad, good):
+        carry(job_id)
+        pass_moment(database, job_id, "expires_at")
+    expire_job = retention.expire_job
+
+    def refuse_one(session: Session, job_id: uuid.UUID) -> Step:
+        if job_id == bad:
+            raise ZeroDivisionError
+        return expire_job(session, job_id)
+
+    monkeypatch.setattr(retention, "expire_job", refuse_one)
+    assert expiry.expire_jobs(tools) == 1
+    assert read_job(database, good).state == JobState.EXPIRED
+    assert f"{bad} could not be put right" in caplog.text
+
+
+def make_single(database: Database, settings: Settings, key: str = "old") -> None:
+    Blobs(settings.blobs).write(key, b"scan")
+    with database.transaction() as session:
+        upload = Upload(name="a.png", is_archive=False, blob_key=key, size_bytes=4)
         session.add(upload)
         session.flush()
         item = predictions.Item(ordinal=0, upload_id=upload.id, member_index=None, file="a.png")

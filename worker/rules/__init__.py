@@ -24,12 +24,13 @@ def make_rules() -> tuple[Rule, ...]:
         Rule("unclosed_jobs", close_finished_jobs),
         Rule("overdue_jobs", cancel_overdue_jobs),
         Rule("unsettled_jobs", settle_cancelled_jobs),
-        Rule("expired_jobs", expire_jobs),
-        Rule("expired_singles", expire_singles),
-        Rule("outdated_idempotency_keys", forget_idempotency_keys),
-        Rule("orphaned_blobs", OrphanedBlobs()),
         Rule("expired_deliveries", release_expired_deliveries),
-        # Messages last: a Redis that hangs must not keep rows from being put right.
+        # Messages after rows: a Redis that hangs must not keep those from being put right.
         Rule("unsent_plans", unsent_hints.announce_plans),
         Rule("unsent_chunks", unsent_hints.announce_chunks),
+        # What only makes room comes last, and each within a budget of time: nobody waits for it.
+        Rule("outdated_idempotency_keys", forget_idempotency_keys),
+        Rule("expired_jobs", expire_jobs),
+        Rule("expired_singles", expire_singles),
+        Rule("orphaned_blobs", OrphanedBlobs()),
     )

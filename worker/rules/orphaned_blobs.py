@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from store import uploads
 from store.blobs import Blobs
-from worker.rules.rule import LIMIT, Tools
+from worker.rules.rule import LIMIT, Budget, Tools
 
 _ROUND_SECONDS = 3600.0
 _log = logging.getLogger(__name__)
@@ -23,23 +23,31 @@ class OrphanedBlobs:
 
     def __init__(self) -> None:
         self._days: list[str] = []
+        self._old: list[str] = []  # of one day, not looked at yet
         self._orphans: list[str] = []
         self._next_round = 0.0
 
     def __call__(self, tools: Tools) -> int:
-        """How many were removed, at most as many as a rule may look at."""
-        blobs = Blobs(tools.settings.blobs)
-        if not self._orphans:
-            self._orphans = self._next_orphans(tools, blobs)
-        tried, self._orphans = self._orphans[:LIMIT], self._orphans[LIMIT:]
-        return sum(_remove(blobs, key) for key in tried)
+        """How many were removed, until the day's files or the time for it are over."""
+        blobs, budget, removed = Blobs(tools.settings.blobs), Budget(), 0
+        if not self._old and not self._orphans:
+            self._old = self._next_old(tools, blobs)
+        while self._old or self._orphans:
+            if self._orphans:
+                removed += _remove(blobs, self._orphans.pop())
+            else:
+                looked_at, self._old = self._old[:LIMIT], self._old[LIMIT:]
+                self._orphans = _without_row(tools, looked_at)
+            if budget.is_spent:
+                break
+        return removed
 
-    def _next_orphans(self, tools: Tools, blobs: Blobs) -> list[str]:
+    def _next_old(self, tools: Tools, blobs: Blobs) -> list[str]:
         """Of the next day."""
         if not self._days and time.monotonic() >= self._next_round:
             self._days = blobs.days()
             self._next_round = time.monotonic() + _ROUND_SECONDS
-        return _orphans(tools, blobs, self._days.pop()) if self._days else []
+        return _old_files(tools, blobs, self._days.pop()) if self._days else []
 
 
 def _remove(blobs: Blobs, key: str) -> bool:
@@ -53,14 +61,13 @@ def _remove(blobs: Blobs, key: str) -> bool:
     return True
 
 
-def _orphans(tools: Tools, blobs: Blobs, day: str) -> list[str]:
+def _old_files(tools: Tools, blobs: Blobs, day: str) -> list[str]:
     """Rows are committed a moment after their file is whole, so that one without a row for so long will never have one."""
     oldest = datetime.now(UTC) - timedelta(seconds=tools.settings.orphan_seconds)
-    old = [key for key, modified in blobs.list_day(day) if modified < oldest]
-    found: list[str] = []
-    for start in range(0, len(old), LIMIT):
-        keys = old[start : start + LIMIT]
-        with tools.database.transaction() as session:
-            named = uploads.named_blobs(session, keys)
-        found += [key for key in keys if key not in named]
-    return found
+    return [key for key, modified in blobs.list_day(day) if modified < oldest]
+
+
+def _without_row(tools: Tools, keys: list[str]) -> list[str]:
+    with tools.database.transaction() as session:
+        named = uploads.named_blobs(session, keys)
+    return [key for key in keys if key not in named]
