@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, func, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from store import jobs, predictions
 from store.base import new_id
 from store.models import NEVER_HINTED, Chunk, Job, Upload
 from store.predictions import Item
-from store.states import ChunkState, GradcamPolicy, JobState
+from store.states import FINISHED_STATES, ChunkState, GradcamPolicy, JobState
 
-_RUNNING_JOBS = select(Job.id).where(Job.state == JobState.RUNNING)
+RUNNING_JOBS = select(Job.id).where(Job.state == JobState.RUNNING)
+"""Those whose chunks are wanted."""
+
 _EXPIRED = (Chunk.state == ChunkState.LEASED) & (Chunk.lease_until < func.now())
 
 
@@ -46,7 +48,7 @@ def claim_chunk(session: Session, chunk_id: uuid.UUID, *, lease_seconds: float, 
     """ready → leased, under `token` or a new one. None when somebody else has it, or it is done, or its job no longer runs."""
     chunk = session.scalars(
         update(Chunk)
-        .where(Chunk.id == chunk_id, Chunk.state == ChunkState.READY, Chunk.job_id.in_(_RUNNING_JOBS))
+        .where(Chunk.id == chunk_id, Chunk.state == ChunkState.READY, Chunk.job_id.in_(RUNNING_JOBS))
         .values(
             state=ChunkState.LEASED,
             attempt=Chunk.attempt + 1,
@@ -109,9 +111,8 @@ def is_wanted(session: Session, chunk_id: uuid.UUID, token: uuid.UUID) -> bool:
 def hand_back(session: Session, claim: Claim) -> None:
     """leased → ready without blame, to be announced at once: its worker stops, or its job was cancelled, which may end it.
 
-    If the lease ran out meanwhile, the loss is forgiven.
+    If the lease ran out meanwhile, the loss is forgiven. Of a job that has ended no chunk comes back: it is deleted.
     """
-    jobs.lock_job(session, claim.job_id)  # the job before the chunk
     _give_back(session, claim, hinted_at=NEVER_HINTED)
 
 
@@ -119,12 +120,15 @@ def release_chunk(session: Session, claim: Claim, *, waits_for: str) -> None:
     """leased → ready without blame: the worker is well, but something around it is missing. The sweep announces it again, and
     the job shows the cause meanwhile. If the lease ran out meanwhile, the loss is forgiven.
     """
-    jobs.lock_job(session, claim.job_id)  # the job before the chunk, whatever its state
     jobs.note_waiting(session, claim.job_id, waits_for)
     _give_back(session, claim, hinted_at=func.now())
 
 
 def _give_back(session: Session, claim: Claim, *, hinted_at: Any) -> None:
+    job = jobs.lock_job(session, claim.job_id)  # the job before the chunk
+    if job.state in FINISHED_STATES:
+        session.execute(delete(Chunk).where(Chunk.id == claim.chunk_id, held(claim.token)))
+        return
     _forgive_loss(session, claim)
     ready = {"state": ChunkState.READY, "lease_token": None, "lease_until": None, "lost_token": None}
     ours = update(Chunk).where(Chunk.id == claim.chunk_id, held(claim.token))
@@ -147,7 +151,7 @@ def _forgive_loss(session: Session, claim: Claim) -> None:
 
 def expired_chunks(session: Session, *, limit: int) -> Sequence[uuid.UUID]:
     """Chunks whose worker fell silent."""
-    query = select(Chunk.id).where(_EXPIRED, Chunk.job_id.in_(_RUNNING_JOBS))
+    query = select(Chunk.id).where(_EXPIRED, Chunk.job_id.in_(RUNNING_JOBS))
     return session.scalars(query.order_by(Chunk.lease_until).limit(limit)).all()
 
 
@@ -160,7 +164,7 @@ def recover_chunk(session: Session, chunk_id: uuid.UUID, *, max_attempts: int, g
     after an outage the sweep may be the first to be back.
     """
     chunk = lock_chunk(session, chunk_id, _EXPIRED)
-    if chunk is None:
+    if chunk is None or forget_if_over(session, chunk):
         return []
     if _is_last_attempt(chunk, max_attempts) and chunk.lost_token != chunk.lease_token:
         chunk.lost_token = chunk.lease_token
@@ -202,6 +206,15 @@ def lock_chunk(session: Session, chunk_id: uuid.UUID, condition: ColumnElement[b
     return session.scalars(query.execution_options(populate_existing=True)).one_or_none()
 
 
+def forget_if_over(session: Session, chunk: Chunk) -> bool:
+    """Whether the chunk's job, which the caller has locked, has ended; then the chunk is deleted: nobody wants it again."""
+    if session.get_one(Job, chunk.job_id).state not in FINISHED_STATES:
+        return False
+    session.delete(chunk)
+    session.flush()
+    return True
+
+
 def offer(chunk: Chunk) -> None:
     """leased → ready, to be announced at once."""
     chunk.state, chunk.lease_token, chunk.lease_until, chunk.hinted_at = ChunkState.READY, None, None, NEVER_HINTED
@@ -225,16 +238,3 @@ def _give_up(session: Session, chunk: Chunk, how: str) -> None:
     )
     rows = [predictions.refused(_item(stored), reason="worker_lost", detail=detail) for stored in chunk.members]
     jobs.finish_chunk(session, chunk.id, chunk.lease_token, rows)
-
-
-def due_chunks(session: Session, *, hint_seconds: float, limit: int) -> Sequence[uuid.UUID]:
-    """Ready chunks whose message seems lost, those first that were announced longest ago; each is marked as announced again."""
-    waiting = Chunk.hinted_at < func.now() - timedelta(seconds=hint_seconds)
-    due = (
-        select(Chunk.id)
-        .where(Chunk.state == ChunkState.READY, waiting, Chunk.job_id.in_(_RUNNING_JOBS))
-        .order_by(Chunk.hinted_at, Chunk.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return session.scalars(update(Chunk).where(Chunk.id.in_(due)).values(hinted_at=func.now()).returning(Chunk.id)).all()

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, exists, func, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from store import predictions, webhooks
@@ -92,12 +92,16 @@ def fail_job(session: Session, job_id: uuid.UUID, *, reason: str, detail: str) -
 
 
 def end_job(session: Session, job: Job, state: JobState, *, reason: str | None = None, detail: str | None = None) -> None:
-    """The one way into a finished state, of which the job's client is told; from here on counts how long the job is kept."""
+    """The one way into a finished state, of which the job's client is told; from here on counts how long the job is kept.
+
+    The caller has locked the job. Chunks that nobody holds are deleted: no sweep need look at them again.
+    """
     job.state, job.reason, job.detail = state, reason, predictions.shown_detail(detail) if detail else None
     job.finished_at = func.now()
     job.lease_token = job.lease_until = None
     if job.retention_seconds is not None:
         job.expires_at = func.now() + timedelta(seconds=job.retention_seconds)
+    session.execute(delete(Chunk).where(Chunk.job_id == job.id, Chunk.state == ChunkState.READY))
     webhooks.record_end(session, job)
 
 

@@ -43,6 +43,8 @@ def take_from_dead(
     chunk = chunks.lock_chunk(session, chunk_id, chunks.held(token))
     if chunk is None:
         return None
+    if chunks.forget_if_over(session, chunk):
+        return Loss(None)
     if session.get_one(Job, chunk.job_id).state != JobState.RUNNING:
         chunks.offer(chunk)
         session.flush()
@@ -74,13 +76,15 @@ def settle(session: Session, suspect: Suspect, *, max_attempts: int, how: str) -
     `how` says how their worker died. The ids of the chunks to announce.
     """
     chunk = chunks.lock_chunk(session, suspect.chunk_id, chunks.held(suspect.token))
-    return [] if chunk is None else chunks.put_back(session, chunk, max_attempts=max_attempts, how=how)
+    if chunk is None or chunks.forget_if_over(session, chunk):
+        return []
+    return chunks.put_back(session, chunk, max_attempts=max_attempts, how=how)
 
 
 def forgive(session: Session, suspect: Suspect) -> Sequence[uuid.UUID]:
     """Their worker is to blame, or it cannot be told: they wait again. The ids of the chunks to announce."""
     chunk = chunks.lock_chunk(session, suspect.chunk_id, chunks.held(suspect.token))
-    if chunk is None:
+    if chunk is None or chunks.forget_if_over(session, chunk):
         return []
     _forgive(chunk)
     return [chunk.id]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Update, exists, func, select, update
+from sqlalchemy import ColumnElement, Select, Update, exists, func, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from store import jobs, predictions, webhooks
@@ -132,18 +132,17 @@ def recover_planning(session: Session, *, max_attempts: int, grace_seconds: floa
     """
     last = (Job.attempt >= max_attempts) & Job.lost_token.is_distinct_from(Job.lease_token)
     until = func.now() + timedelta(seconds=grace_seconds)
-    session.execute(update(Job).where(_SILENT, last).values(lost_token=Job.lease_token, lease_until=until))
-    lost = select(Job.id).where(_SILENT).order_by(Job.id).limit(limit).with_for_update(skip_locked=True)
+    spared = _silent(last, limit=limit)
+    session.execute(update(Job).where(Job.id.in_(spared)).values(lost_token=Job.lease_token, lease_until=until))
+    lost = _silent(~last, limit=limit)
     queued = update(Job).where(Job.id.in_(lost)).values(**_QUEUED | {"lost_token": Job.lease_token}, hinted_at=NEVER_HINTED)
     return session.scalars(queued.returning(Job.id)).all()
 
 
-def due_plans(session: Session, *, hint_seconds: float, limit: int) -> Sequence[uuid.UUID]:
-    """Queued jobs whose planning nobody took up; each is marked as announced again."""
-    waiting = Job.hinted_at < func.now() - timedelta(seconds=hint_seconds)
-    due = select(Job.id).where(Job.state == JobState.QUEUED, waiting).order_by(Job.id).limit(limit)
-    due = due.with_for_update(skip_locked=True)
-    return session.scalars(update(Job).where(Job.id.in_(due)).values(hinted_at=func.now()).returning(Job.id)).all()
+def _silent(*conditions: ColumnElement[bool], limit: int) -> Select[uuid.UUID]:
+    """Who is at a job just now, such as its planner with the plan in a commit, is not waited for."""
+    silent = select(Job.id).where(_SILENT, *conditions)
+    return silent.order_by(Job.id).limit(limit).with_for_update(skip_locked=True)
 
 
 def _planned_under(job_id: uuid.UUID, token: uuid.UUID) -> Update:

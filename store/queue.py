@@ -7,6 +7,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Iterable
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -21,6 +22,10 @@ CLASSIFY_CHUNK = "classify_chunk"
 
 PLAN_QUEUE = "plan"
 CLASSIFY_QUEUE = "classify"
+
+# The smaller number goes first, whatever queue it is in. Kombu keeps a list for each of 0, 3, 6 and 9.
+_AHEAD_PRIORITY = 0
+_USUAL_PRIORITY = 3
 
 _Send = Callable[[Iterable[uuid.UUID]], None]
 _ROUTES = {PLAN_JOB: {"queue": PLAN_QUEUE}, CLASSIFY_CHUNK: {"queue": CLASSIFY_QUEUE}}
@@ -76,18 +81,18 @@ class Queue:
         """Raises `QueueNotConfigured`."""
         return cls(make_celery(settings))
 
-    def plan_jobs(self, job_ids: Iterable[uuid.UUID]) -> None:
-        """Ask some worker to plan each job."""
-        self._send(PLAN_JOB, job_ids)
+    def plan_jobs(self, job_ids: Iterable[uuid.UUID], *, ahead: bool = False) -> None:
+        """Ask some worker to plan each job; `ahead` of what waits, where a worker had begun with it and was lost."""
+        self._send(PLAN_JOB, job_ids, ahead=ahead)
 
-    def classify_chunks(self, chunk_ids: Iterable[uuid.UUID]) -> None:
-        """Ask some worker to classify each chunk."""
-        self._send(CLASSIFY_CHUNK, chunk_ids)
+    def classify_chunks(self, chunk_ids: Iterable[uuid.UUID], *, ahead: bool = False) -> None:
+        """Ask some worker to classify each chunk; `ahead` as in `plan_jobs`."""
+        self._send(CLASSIFY_CHUNK, chunk_ids, ahead=ahead)
 
-    def backlog(self) -> int:
-        """Messages that wait to be classified. Raises kombu's `OperationalError` or redis-py's errors."""
+    def backlog(self, queue: str) -> int:
+        """Messages that wait in `queue`, of every priority. Raises kombu's `OperationalError` or redis-py's errors."""
         with self._celery.connection_for_read() as connection:
-            return int(connection.default_channel.client.llen(CLASSIFY_QUEUE))
+            return int(connection.default_channel.queue_declare(queue).message_count)
 
     def has_lost_messages(self) -> bool:
         """Whether Redis has lost what it held, messages too, since this was asked last; true when first asked of a new Redis.
@@ -99,12 +104,13 @@ class Queue:
 
     def ping(self) -> None:
         """Raises when Redis does not answer."""
-        self.backlog()
+        self.backlog(CLASSIFY_QUEUE)
 
-    def _send(self, name: str, ids: Iterable[uuid.UUID]) -> None:
+    def _send(self, name: str, ids: Iterable[uuid.UUID], *, ahead: bool) -> None:
+        priority = _AHEAD_PRIORITY if ahead else _USUAL_PRIORITY
         with self._celery.producer_or_acquire() as producer:
             for identifier in ids:
-                self._celery.send_task(name, args=[str(identifier)], producer=producer, retry=False)
+                self._celery.send_task(name, args=[str(identifier)], producer=producer, priority=priority, retry=False)
 
 
 class LateSender:
@@ -123,13 +129,13 @@ class LateSender:
         self._thread: threading.Thread | None = None
         self._is_closed = False
 
-    def plan_job(self, job_id: uuid.UUID) -> None:
+    def plan_job(self, job_id: uuid.UUID, *, ahead: bool = False) -> None:
         """Hand the hint over and return at once. Past a thousand waiting hints it is dropped: the sweep finds the row."""
-        self._hand_over(self._queue.plan_jobs, [job_id])
+        self._hand_over(partial(self._queue.plan_jobs, ahead=ahead), [job_id])
 
-    def classify_chunks(self, chunk_ids: Iterable[uuid.UUID]) -> None:
+    def classify_chunks(self, chunk_ids: Iterable[uuid.UUID], *, ahead: bool = False) -> None:
         """As `plan_job`."""
-        self._hand_over(self._queue.classify_chunks, list(chunk_ids))
+        self._hand_over(partial(self._queue.classify_chunks, ahead=ahead), list(chunk_ids))
 
     def close(self) -> None:
         """Send what waits no more."""

@@ -168,7 +168,7 @@ class Watch:
             attempt = planning.take_planning(session, job_id, uuid.UUID(marked.token))
         if attempt is not None:
             self._crashed(job_id, is_first=attempt == 1)
-            self._sender.plan_job(job_id)
+            self._sender.plan_job(job_id, ahead=True)
 
     def _give_back_chunk(self, death: _Death, marked: Marked, how: str) -> None:
         with self._database.transaction() as session:
@@ -181,7 +181,7 @@ class Watch:
             )
         if loss is None:
             return
-        self._sender.classify_chunks(loss.ready)
+        self._sender.classify_chunks(loss.ready, ahead=True)
         if loss.suspect is None:
             self._crashed(("nothing", death.pid), is_first=True)
         else:
@@ -223,7 +223,7 @@ class Watch:
             with self._database.transaction() as session:
                 ready = losses.settle(session, one.suspect, max_attempts=self._settings.max_attempts, how=one.how)
             self._pending.remove(one)
-            self._sender.classify_chunks(ready)
+            self._sender.classify_chunks(ready, ahead=True)
 
     def _forgive_all(self) -> None:
         for one in list(self._pending):

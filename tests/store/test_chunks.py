@@ -3,7 +3,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, update
 from sqlalchemy.orm import Session
 
 from store import chunks, jobs, predictions
@@ -189,33 +188,6 @@ def test_an_item_alone_is_given_up_after_its_last_attempt(session: Session) -> N
         "The worker was lost at least 3 times while it read this item, so it was given up; the last time it fell silent.",
     )
     assert job.state == JobState.FAILED
-
-
-def test_chunks_are_due_once_their_message_seems_lost(session: Session) -> None:
-    job = make_running_job(session, chunk_sizes=(1, 1, 1))
-    waiting, fresh, held = (chunk.id for chunk in chunks_of(session, job))
-    past = func.now() - timedelta(seconds=30)
-    session.execute(update(Chunk).where(Chunk.id.in_([waiting, held])).values(hinted_at=past))
-    claim(session, held)
-    assert chunks.due_chunks(session, hint_seconds=20, limit=10) == [waiting]
-    assert chunks.due_chunks(session, hint_seconds=20, limit=10) == []
-    assert fresh not in chunks.due_chunks(session, hint_seconds=20, limit=10)
-
-
-def test_the_chunks_announced_longest_ago_are_due_first(session: Session) -> None:
-    job = make_running_job(session, chunk_sizes=(1, 1, 1))
-    ids = [chunk.id for chunk in chunks_of(session, job)]
-    for minutes, chunk_id in zip((1, 3, 2), ids, strict=True):
-        past = func.now() - timedelta(minutes=minutes)
-        session.execute(update(Chunk).where(Chunk.id == chunk_id).values(hinted_at=past))
-    due = [chunks.due_chunks(session, hint_seconds=20, limit=1) for _ in ids]
-    assert due == [[ids[1]], [ids[2]], [ids[0]]]
-
-
-def test_chunks_of_a_job_that_ended_are_not_due(session: Session) -> None:
-    job = make_running_job(session)
-    session.execute(update(Job).where(Job.id == job.id).values(state=JobState.CANCELLED))
-    assert chunks.due_chunks(session, hint_seconds=-1, limit=10) == []
 
 
 def outlive(session: Session, claimed: Claim) -> list[uuid.UUID]:

@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, update
+from sqlalchemy import func, text, update
 
-from store import chunks, jobs, planning
+from store import chunks, hints, jobs, planning
 from store.chunks import Claim
 from store.database import Database
 from store.locks import try_sweep_lock
-from store.models import Chunk
+from store.models import Chunk, Job
 from store.states import JobState
-from tests.store.rows import LEASE_SECONDS, chunks_of, claim, finish, lose, make_job, make_running_job
+from tests.store.rows import LEASE_SECONDS, begin, chunks_of, claim, finish, lose, make_job, make_running_job
 
 ROUNDS = 50
 
@@ -135,6 +135,50 @@ def test_a_release_under_cancellation_and_a_rival_at_once_do_not_wait_for_each_o
         assert state_of(database, job_id)[0] == JobState.CANCELLED
 
 
+def test_a_job_that_ends_while_its_chunks_are_taken_and_given_back_keeps_none_that_is_ready(database: Database) -> None:
+    for _ in range(ROUNDS):
+        job_id, [held] = claimed_job(database, chunk_sizes=(2,))
+        with database.transaction() as session:
+            lose(session, held.chunk_id)
+            chunks.recover_chunk(session, held.chunk_id, max_attempts=3, grace_seconds=LEASE_SECONDS)
+
+        def end(job_id: uuid.UUID = job_id) -> None:
+            with database.transaction() as session:
+                jobs.fail_job(session, job_id, reason="model_gone", detail="Gone.")
+
+        def come_back(claimed: Claim = held) -> None:
+            with database.transaction() as session:
+                chunks.hand_back(session, claimed)
+
+        def take(chunk_id: uuid.UUID = held.chunk_id) -> Claim | None:
+            with database.transaction() as session:
+                return chunks.claim_chunk(session, chunk_id, lease_seconds=LEASE_SECONDS)
+
+        *_, taken = at_once(end, come_back, take)
+        if isinstance(taken, Claim):
+            come_back(taken)
+        with database.transaction() as session:
+            assert chunks_of(session, session.get_one(Job, job_id)) == []
+
+
+def test_a_planner_in_the_middle_of_its_commit_does_not_hold_up_the_sweep(database: Database) -> None:
+    past = func.now() - timedelta(seconds=1)
+    with database.transaction() as session:
+        busy, silent = make_job(session).id, make_job(session).id
+        for job_id in (busy, silent):
+            begin(session, session.get_one(Job, job_id))
+        session.execute(update(Job).where(Job.id.in_([busy, silent])).values(lease_until=past))
+
+    def recover() -> Sequence[uuid.UUID]:
+        with database.transaction() as session:
+            session.execute(text("SET LOCAL lock_timeout = '5s'"))
+            return planning.recover_planning(session, max_attempts=1, grace_seconds=-1, limit=10)
+
+    with database.transaction() as session:
+        jobs.lock_job(session, busy)
+        assert recover() == [silent]  # its grace was over at once
+
+
 def test_two_sweeps_do_not_announce_the_same_chunks(database: Database) -> None:
     with database.transaction() as session:
         make_running_job(session, chunk_sizes=[1] * 50)
@@ -142,7 +186,7 @@ def test_two_sweeps_do_not_announce_the_same_chunks(database: Database) -> None:
 
     def announce() -> set[uuid.UUID]:
         with database.transaction() as session:
-            return set(chunks.due_chunks(session, hint_seconds=60, limit=1000))
+            return set(hints.due(session, Chunk, hint_seconds=60, limit=1000))
 
     first, second = at_once(announce, announce)
     assert isinstance(first, set)

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from store import chunks, jobs, losses, predictions
+from store import chunks, hints, jobs, losses, predictions
 from store.losses import Loss, Suspect
 from store.models import Chunk, Job
 from store.states import ChunkState, JobState
@@ -48,7 +48,7 @@ def test_the_suspect_is_held_alone_and_the_innocents_wait_without_blame_and_in_a
     assert suspect_of(loss).is_first
     assert held(session, job) == {(3, 4, 5, 0, 2): (ChunkState.READY, 0, 0), (1,): (ChunkState.LEASED, 1, 1)}
     assert chunks.claim_chunk(session, suspect_of(loss).chunk_id, lease_seconds=LEASE_SECONDS) is None
-    assert chunks.due_chunks(session, hint_seconds=20, limit=10) == [chunk_id]  # whoever tells of it, it is due
+    assert hints.unannounced(session, Chunk, limit=10) == [chunk_id]  # whoever tells of it, it is due
 
 
 def test_an_item_is_given_up_after_its_third_loss_and_says_how_its_worker_died(session: Session) -> None:
@@ -147,4 +147,4 @@ def test_a_chunk_that_is_handed_back_waits_without_blame_and_at_once(session: Se
     chunks.hand_back(session, claimed)
     assert not chunks.is_wanted(session, claimed.chunk_id, claimed.token)
     assert held(session, job) == {(0, 1): (ChunkState.READY, 0, 0)}
-    assert chunks.due_chunks(session, hint_seconds=20, limit=10) == [claimed.chunk_id]
+    assert hints.unannounced(session, Chunk, limit=10) == [claimed.chunk_id]

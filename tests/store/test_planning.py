@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, update
 from sqlalchemy.orm import Session
 
-from store import chunks, planning, predictions
+from store import chunks, hints, planning, predictions
 from store.models import Job
 from store.planning import Plan
 from store.states import FINISHED_STATES, ItemStatus, JobState
@@ -114,7 +114,7 @@ def test_a_job_whose_planner_fell_silent_is_queued_again_and_due_at_once(session
     session.refresh(silent)
     assert (silent.state, silent.attempt, silent.lease_token) == (JobState.QUEUED, 1, None)
     assert not planning.renew_planning(session, silent.id, token, lease_seconds=LEASE_SECONDS)
-    assert planning.due_plans(session, hint_seconds=20, limit=10) == [silent.id]
+    assert hints.unannounced(session, Job, limit=10) == [silent.id]
 
 
 def test_due_plans_are_those_that_nobody_works_on(session: Session) -> None:
@@ -124,10 +124,10 @@ def test_due_plans_are_those_that_nobody_works_on(session: Session) -> None:
     begin(session, silent)
     begin(session, planned)
     expire_planning(session, silent)
-    due = planning.due_plans(session, hint_seconds=20, limit=10)
+    due = hints.due(session, Job, hint_seconds=20, limit=10)
     assert set(due) == {waiting.id}
     assert fresh.id not in due
-    assert planning.due_plans(session, hint_seconds=20, limit=10) == []  # they were announced just now
+    assert hints.due(session, Job, hint_seconds=20, limit=10) == []  # they were announced just now
 
 
 def test_a_planner_that_an_outage_kept_from_renewing_is_not_blamed(session: Session) -> None:
@@ -164,9 +164,21 @@ def test_before_a_job_is_given_up_its_last_planner_may_show_that_it_lives(sessio
     assert recover(session) == [job.id]  # it had its chance
 
 
+def test_no_job_is_taken_on_its_last_attempt_without_a_chance_for_its_planner_however_many_there_are(session: Session) -> None:
+    made = [make_job(session) for _ in range(2)]
+    for job in made:
+        begin(session, job)
+        expire_planning(session, job)
+    for _ in made:
+        assert planning.recover_planning(session, max_attempts=1, grace_seconds=LEASE_SECONDS, limit=1) == []
+    for job in made:
+        session.refresh(job)
+        assert (job.state, job.lost_token) == (JobState.PLANNING, job.lease_token)
+
+
 @pytest.mark.parametrize("state", sorted(FINISHED_STATES))
 def test_a_finished_job_is_not_planned_again(session: Session, state: JobState) -> None:
     job = make_job(session)
     session.execute(update(Job).where(Job.id == job.id).values(state=state))
     assert planning.begin_planning(session, job.id, lease_seconds=LEASE_SECONDS) is None
-    assert planning.due_plans(session, hint_seconds=-1, limit=10) == []
+    assert hints.due(session, Job, hint_seconds=-1, limit=10) == []

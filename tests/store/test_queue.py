@@ -8,9 +8,12 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from celery import Celery
+from kombu import Consumer, Message
+from kombu import Queue as KombuQueue
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from store import queue
@@ -58,12 +61,55 @@ def test_messages_reach_their_queues_and_carry_ids_only(celery: Celery) -> None:
             assert (message.content_type, message.payload[0]) == ("application/json", [str(identifier)])
 
 
+def test_what_was_taken_from_a_lost_worker_goes_ahead_of_what_waits(celery: Celery) -> None:
+    usual, recovered = [uuid.uuid4() for _ in range(200)], [uuid.uuid4(), uuid.uuid4()]
+    sender = Queue(celery)
+    sender.classify_chunks(usual)
+    sender.classify_chunks(recovered, ahead=True)
+    assert consume_all(celery) == [str(identifier) for identifier in recovered + usual]
+
+
+def test_what_was_taken_from_a_lost_worker_goes_ahead_of_the_other_queue_too_and_else_the_queues_take_turns(
+    celery: Celery,
+) -> None:
+    jobs, chunks = [uuid.uuid4(), uuid.uuid4()], [uuid.uuid4(), uuid.uuid4()]
+    recovered_job, recovered_chunk = uuid.uuid4(), uuid.uuid4()
+    sender = Queue(celery)
+    sender.plan_jobs(jobs)
+    sender.classify_chunks(chunks)
+    sender.plan_jobs([recovered_job], ahead=True)
+    sender.classify_chunks([recovered_chunk], ahead=True)
+    order = consume_all(celery)
+    assert set(order[:2]) == {str(recovered_job), str(recovered_chunk)}
+    assert [identifier in map(str, jobs) for identifier in order[2:]] in ([True, False] * 2, [False, True] * 2)
+
+
+def consume_all(celery: Celery) -> list[str]:
+    """The ids in the order in which a worker of both queues gets them, one at a time."""
+    order: list[str] = []
+
+    def take(body: Any, message: Message) -> None:
+        order.append(body[0][0])
+        message.ack()
+
+    queues = [KombuQueue(name) for name in (queue.PLAN_QUEUE, queue.CLASSIFY_QUEUE)]
+    with (
+        celery.connection_for_read() as connection,
+        Consumer(connection, queues, callbacks=[take], prefetch_count=1),
+        contextlib.suppress(TimeoutError),
+    ):
+        while True:
+            connection.drain_events(timeout=1)
+    return order
+
+
 def test_the_backlog_counts_what_waits(celery: Celery) -> None:
     sender = Queue(celery)
-    assert sender.backlog() == 0
+    assert sender.backlog(queue.CLASSIFY_QUEUE) == 0
     sender.classify_chunks([uuid.uuid4(), uuid.uuid4()])
+    sender.classify_chunks([uuid.uuid4()], ahead=True)
     sender.plan_jobs([uuid.uuid4()])
-    assert sender.backlog() == 2
+    assert (sender.backlog(queue.CLASSIFY_QUEUE), sender.backlog(queue.PLAN_QUEUE)) == (3, 1)
 
 
 def test_a_redis_that_lost_what_it_held_is_found_out_once(celery: Celery) -> None:
@@ -98,8 +144,7 @@ def test_a_hint_is_sent_behind_the_answer(celery: Celery) -> None:
     sender = LateSender(Queue(celery))
     sender.plan_job(uuid.uuid4())
     finish(sender)
-    with celery.connection_for_read() as connection:
-        assert connection.default_channel.client.llen(queue.PLAN_QUEUE) == 1
+    assert Queue(celery).backlog(queue.PLAN_QUEUE) == 1
 
 
 def test_a_redis_that_hangs_holds_up_nobody(hanging_redis: str) -> None:
@@ -119,7 +164,7 @@ class StuckQueue:
         self.sent: list[uuid.UUID] = []
         self._raised = raised
 
-    def plan_jobs(self, job_ids: list[uuid.UUID]) -> None:
+    def plan_jobs(self, job_ids: list[uuid.UUID], *, ahead: bool) -> None:
         self.go_on.wait()
         if self._raised:
             raise self._raised

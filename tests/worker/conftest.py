@@ -9,6 +9,7 @@ from store import jobs
 from store.blobs import Blobs, new_key
 from store.database import Database
 from store.jobs import NewUpload
+from store.queue import CLASSIFY_QUEUE, PLAN_QUEUE
 from store.settings import Settings
 from store.states import GradcamPolicy
 from worker.classify import classify_chunk
@@ -26,14 +27,14 @@ class HandQueue:
         self.chunks: list[uuid.UUID] = []
         self.has_forgotten = False
 
-    def plan_jobs(self, job_ids: Iterable[uuid.UUID]) -> None:
-        self.plans += job_ids
+    def plan_jobs(self, job_ids: Iterable[uuid.UUID], *, ahead: bool = False) -> None:
+        self.plans = [*job_ids, *self.plans] if ahead else [*self.plans, *job_ids]
 
-    def classify_chunks(self, chunk_ids: Iterable[uuid.UUID]) -> None:
-        self.chunks += chunk_ids
+    def classify_chunks(self, chunk_ids: Iterable[uuid.UUID], *, ahead: bool = False) -> None:
+        self.chunks = [*chunk_ids, *self.chunks] if ahead else [*self.chunks, *chunk_ids]
 
-    def backlog(self) -> int:
-        return len(self.chunks)
+    def backlog(self, queue: str) -> int:
+        return len({PLAN_QUEUE: self.plans, CLASSIFY_QUEUE: self.chunks}[queue])
 
     def has_lost_messages(self) -> bool:
         lost, self.has_forgotten = self.has_forgotten, False

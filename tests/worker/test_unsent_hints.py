@@ -6,12 +6,16 @@ from collections.abc import Callable, Iterable
 import pytest
 from kombu.exceptions import OperationalError
 
+from store import chunks, planning
 from store.database import Database
+from store.models import Chunk, Job
 from store.settings import Settings
 from tests.pictures import png
 from tests.worker.conftest import HandQueue
+from tests.worker.looks import age
 from worker.housekeeping import Sweep
 from worker.plan import plan_job
+from worker.rules import unsent_hints
 from worker.runtime import Runtime
 
 Submit = Callable[..., uuid.UUID]
@@ -24,17 +28,17 @@ class FailingQueue(HandQueue):
         super().__init__()
         self.fails: set[str] = set()
 
-    def plan_jobs(self, job_ids: Iterable[uuid.UUID]) -> None:
+    def plan_jobs(self, job_ids: Iterable[uuid.UUID], *, ahead: bool = False) -> None:
         self._reach("plan_jobs")
-        super().plan_jobs(job_ids)
+        super().plan_jobs(job_ids, ahead=ahead)
 
-    def classify_chunks(self, chunk_ids: Iterable[uuid.UUID]) -> None:
+    def classify_chunks(self, chunk_ids: Iterable[uuid.UUID], *, ahead: bool = False) -> None:
         self._reach("classify_chunks")
-        super().classify_chunks(chunk_ids)
+        super().classify_chunks(chunk_ids, ahead=ahead)
 
-    def backlog(self) -> int:
+    def backlog(self, queue: str) -> int:
         self._reach("backlog")
-        return super().backlog()
+        return super().backlog(queue)
 
     def has_lost_messages(self) -> bool:
         self._reach("has_lost_messages")
@@ -94,3 +98,78 @@ def test_while_redis_is_away_nothing_is_waited_for_but_its_return(
     sweep.run_once()
     assert failing_queue.plans == [queued]
     assert sorted(failing_queue.chunks) == sorted(ready)
+
+
+def age_all(database: Database) -> None:
+    """Nobody has followed any message for long."""
+    with database.transaction() as session:
+        for table in (Job, Chunk):
+            age(session, table, "hinted_at")
+
+
+def test_a_queue_that_nobody_empties_does_not_grow_for_ever(
+    sweep: Sweep,
+    queued: uuid.UUID,
+    ready: set[uuid.UUID],
+    failing_queue: FailingQueue,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(unsent_hints, "_MOST_SPARE", 3)
+    for _ in range(10):
+        age_all(database)
+        sweep.run_once()
+    assert failing_queue.plans == [queued] * (1 + 3)
+    assert set(failing_queue.chunks) == ready
+    assert len(failing_queue.chunks) == len(ready) + 3
+
+
+def test_a_chunk_whose_message_was_lost_is_found_in_a_queue_that_is_never_empty_but_moves(
+    sweep: Sweep, ready: set[uuid.UUID], failing_queue: FailingQueue, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unsent_hints, "_MOST_SPARE", 3)
+    lost, *others = ready
+    failing_queue.chunks = (others * 5)[: len(ready) + 3]
+    age_all(database)
+    sweep.run_once()
+    assert lost not in failing_queue.chunks
+    for _ in range(len(ready)):
+        failing_queue.chunks.pop(0)
+        sweep.run_once()
+    assert lost in failing_queue.chunks
+    assert len(failing_queue.chunks) == len(ready) + 3
+
+
+def test_what_was_taken_from_a_lost_worker_is_announced_ahead_and_however_long_the_queue_is(
+    sweep: Sweep, queued: uuid.UUID, ready: set[uuid.UUID], failing_queue: FailingQueue, database: Database
+) -> None:
+    recovered = max(ready)
+    failing_queue.plans, failing_queue.chunks = [uuid.uuid4()] * 5000, [uuid.uuid4()] * 5000
+    with database.transaction() as session:
+        assert planning.begin_planning(session, queued, lease_seconds=-1)
+        assert chunks.claim_chunk(session, recovered, lease_seconds=-1)
+    failing_queue.fails = {"plan_jobs", "classify_chunks"}
+    sweep.run_once()
+    failing_queue.fails = set()
+    sweep.run_once()
+    sweep.run_once()
+    assert (failing_queue.plans[0], failing_queue.chunks[0]) == (queued, recovered)
+    assert (len(failing_queue.plans), len(failing_queue.chunks)) == (5001, 5001)
+
+
+@pytest.mark.parametrize(
+    ("backlog", "waiting", "room"),
+    [
+        (0, 500, 500),
+        (0, 50_000, 1000),
+        (1, 50_000, 1000),  # nearly all were lost
+        (20, 50, 100),
+        (5000, 5000, 100),
+        (5950, 5000, 50),
+        (6000, 5000, 0),
+        (99_990, 200_000, 10),
+        (150_000, 200_000, 0),
+    ],
+)
+def test_as_many_as_are_missing_are_announced_and_a_few_more(backlog: int, waiting: int, room: int) -> None:
+    assert unsent_hints._room(backlog, waiting) == room
