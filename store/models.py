@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, func, select, text
-from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
+from sqlalchemy.orm import Mapped, column_property, configure_mappers, mapped_column, relationship
 
 from store.base import Base, enum_of, new_id
 from store.states import ChunkState, EventState, GradcamPolicy, ItemStatus, JobState
@@ -74,6 +74,7 @@ class Job(Base):
     needs_review: Mapped[int] = mapped_column(default=0)
 
     attempt: Mapped[int] = mapped_column(default=0)
+    losses: Mapped[int] = mapped_column(default=0, server_default="0")  # planners that died with it in hand, as for chunks
     lost_token: Mapped[uuid.UUID | None]  # of the lease that ran out last: its holder may live on, and say so
     lease_token: Mapped[uuid.UUID | None]
     lease_until: Mapped[datetime | None]
@@ -283,3 +284,7 @@ class SweepCount(Base):
 
     rule: Mapped[str] = mapped_column(String(64), primary_key=True)
     count: Mapped[int] = mapped_column(default=0)
+
+
+# Now, and not at the first query: a worker forks while its watch asks one, and the lock for this would never open in the child.
+configure_mappers()

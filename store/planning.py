@@ -18,7 +18,7 @@ from store.models import NEVER_HINTED, Chunk, Job
 from store.predictions import NewPrediction
 from store.states import JobState
 
-_QUEUED = {"state": JobState.QUEUED, "lease_token": None, "lease_until": None, "lost_token": None}
+_QUEUED = {"state": JobState.QUEUED, "lease_token": None, "lease_until": None}
 _SILENT = (Job.state == JobState.PLANNING) & (Job.lease_until < func.now())
 
 
@@ -73,19 +73,13 @@ def finish_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID, plan:
 def renew_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID, *, lease_seconds: float) -> bool:
     """Plan for another `lease_seconds`; False when the job was given to somebody else."""
     until = func.now() + timedelta(seconds=lease_seconds)
-    return session.scalar(_planned_under(job_id, token).values(lease_until=until).returning(Job.id)) is not None
+    return session.scalar(planned_under(job_id, token).values(lease_until=until).returning(Job.id)) is not None
 
 
 def is_planning_wanted(session: Session, job_id: uuid.UUID, token: uuid.UUID) -> bool:
     """Whether whoever holds `token` still plans the job."""
     planned = (Job.id == job_id) & (Job.lease_token == token) & (Job.state == JobState.PLANNING)
     return bool(session.scalar(select(exists().where(planned))))
-
-
-def take_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID) -> int | None:
-    """planning → queued, from a process that died under `token`; how many attempts there were. None when it had lost it."""
-    queued = _planned_under(job_id, token).values(**_QUEUED, hinted_at=NEVER_HINTED)
-    return session.scalar(queued.returning(Job.attempt))
 
 
 def hand_back_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID) -> None:
@@ -102,7 +96,8 @@ def release_planning(session: Session, job_id: uuid.UUID, token: uuid.UUID, *, w
 
 def _give_back(session: Session, job_id: uuid.UUID, token: uuid.UUID, **values: Any) -> None:
     _forgive_loss(session, job_id, token)
-    session.execute(_planned_under(job_id, token).values(**_QUEUED, **values, attempt=Job.attempt - 1))
+    others = func.nullif(Job.lost_token, token)  # who lost it before may still come back, but not this one once more
+    session.execute(planned_under(job_id, token).values(**_QUEUED, **values, attempt=Job.attempt - 1, lost_token=others))
 
 
 def _forgive_loss(session: Session, job_id: uuid.UUID, token: uuid.UUID) -> None:
@@ -111,7 +106,7 @@ def _forgive_loss(session: Session, job_id: uuid.UUID, token: uuid.UUID) -> None
     session.execute(
         update(Job)
         .where(Job.id == job_id, lost, Job.state.in_((JobState.QUEUED, JobState.PLANNING)))
-        .values(attempt=func.greatest(Job.attempt - 1, 0), lost_token=None)
+        .values(attempt=func.greatest(Job.attempt - 1, 0), losses=func.greatest(Job.losses - 1, 0), lost_token=None)
     )
 
 
@@ -135,7 +130,8 @@ def recover_planning(session: Session, *, max_attempts: int, grace_seconds: floa
     spared = _silent(last, limit=limit)
     session.execute(update(Job).where(Job.id.in_(spared)).values(lost_token=Job.lease_token, lease_until=until))
     lost = _silent(~last, limit=limit)
-    queued = update(Job).where(Job.id.in_(lost)).values(**_QUEUED | {"lost_token": Job.lease_token}, hinted_at=NEVER_HINTED)
+    values = _QUEUED | {"lost_token": Job.lease_token, "losses": Job.losses + 1, "hinted_at": NEVER_HINTED}
+    queued = update(Job).where(Job.id.in_(lost)).values(values)
     return session.scalars(queued.returning(Job.id)).all()
 
 
@@ -145,5 +141,6 @@ def _silent(*conditions: ColumnElement[bool], limit: int) -> Select[uuid.UUID]:
     return silent.order_by(Job.id).limit(limit).with_for_update(skip_locked=True)
 
 
-def _planned_under(job_id: uuid.UUID, token: uuid.UUID) -> Update:
+def planned_under(job_id: uuid.UUID, token: uuid.UUID) -> Update:
+    """Changes the job if it is planned, or held, under `token`."""
     return update(Job).where(Job.id == job_id, Job.state == JobState.PLANNING, Job.lease_token == token)

@@ -99,7 +99,8 @@ class Settings(BaseSettings):
     broken_worker_crashes: int = Field(
         5,
         ge=2,
-        description="Different items in a row that crash a worker which finishes none: it stops, and blames none of them.",
+        description="Different items, or jobs to be planned, in a row that crash a worker which finishes none: it stops, and "
+        "blames none of them.",
     )
     broken_worker_pause_seconds: float = Field(
         30, ge=0, description="How long such a worker stays away before it ends, to be started again."

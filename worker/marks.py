@@ -13,6 +13,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
+from store.queue import PLAN_JOB
+
 STARTING, IDLE, BUSY = "starting", "idle", "busy"
 _STOPPING = "stopping"
 
@@ -23,7 +25,8 @@ class Marked:
 
     `work` is the message's name, `identifier` and `token` say which lease the process holds, and `suspects` are the ordinals of
     the items in its hands. `since` and `started` are of the monotonic clock, which all processes share; `since` is None while
-    the process waits for what may take long. `finished` counts pages. `cause` says why it is about to die, if it knows.
+    the process waits for what may take long. `finished` counts pages and `planned` plans. `cause` says why it is about to
+    die, if it knows.
     """
 
     state: str = STARTING
@@ -33,8 +36,15 @@ class Marked:
     suspects: tuple[int, ...] = ()
     since: float | None = None
     finished: int = 0
+    planned: int = 0
     cause: str = ""
     started: float = field(default_factory=time.monotonic)
+
+    def done(self, work: str) -> int:
+        """How often the process has shown that it is well, where `work` has crashed another: a page shows it for whatever the
+        worker does, a plan for plans alone.
+        """
+        return self.finished + (self.planned if work == PLAN_JOB else 0)
 
 
 _FIELDS = tuple(field.name for field in fields(Marked))
@@ -83,9 +93,10 @@ class Mark:
         """These items are about to be read or classified."""
         self._write(suspects=tuple(ordinals), since=time.monotonic())
 
-    def drop(self, *, finished: int = 0) -> None:
-        """So many pages are through, and no item is in hand."""
-        self._write(suspects=(), since=time.monotonic(), finished=self._marked.finished + finished)
+    def drop(self, *, finished: int = 0, planned: int = 0) -> None:
+        """So many pages or plans are through, and no item is in hand."""
+        marked = self._marked
+        self._write(suspects=(), since=time.monotonic(), finished=marked.finished + finished, planned=marked.planned + planned)
 
     def live(self) -> None:
         """The work goes on."""

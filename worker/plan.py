@@ -67,7 +67,8 @@ def _plan_claimed(runtime: Runtime, job: Job, token: uuid.UUID) -> Sequence[uuid
             chunk_ids = planning.finish_planning(session, job.id, token, plan)
             if chunk_ids is None:
                 raise LeaseLost
-            return chunk_ids
+    runtime.mark.drop(planned=1)
+    return chunk_ids
 
 
 def _give_up(runtime: Runtime, job: Job, token: uuid.UUID) -> None:
@@ -105,6 +106,7 @@ def _survey(runtime: Runtime, uploads: Sequence[Upload], lease: Lease) -> tuple[
     archives_are_named = len(uploads) > 1  # scans are numbered alike in every box
     for upload in uploads:
         lease.check()
+        faults.reach("before_list", item=upload.name)
         for index, name, refusal in _entries(runtime, upload, room=runtime.settings.max_items - len(items) - len(refused)):
             file = f"{upload.name}/{name}" if archives_are_named and index is not None else name
             item = Item(ordinal=next(ordinals), upload_id=upload.id, member_index=index, file=file)

@@ -11,17 +11,18 @@ import signal
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from inference.deaths import describe, hung
-from store import chunks, losses, planning
+from store import losses, lost_plans
 from store.database import Database
-from store.losses import Suspect
 from store.queue import CLASSIFY_CHUNK, PLAN_JOB, LateSender, Queue
 from store.settings import Settings
+from worker.held import Held, Move, held_chunk, held_plan
 from worker.marks import IDLE, STARTING, Marked, ask_to_stop, read_marks
 from worker.marks_folder import MarksFolder
 from worker.suspicion import Suspicion
@@ -29,6 +30,7 @@ from worker.suspicion import Suspicion
 _POLL_SECONDS = 0.5
 _IDLE_SECONDS = 2.0
 _PATIENCE_SECONDS = 10.0
+_NOUNS = {PLAN_JOB: "jobs", CLASSIFY_CHUNK: "items"}
 _log = logging.getLogger(__name__)
 
 
@@ -39,15 +41,6 @@ class _Death:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Pending:
-    """A suspect of whom it is not clear yet whether it or the worker is to blame."""
-
-    suspect: Suspect
-    how: str
-    died_at: float
-
-
 class Watch:
     """Watches the processes that leave their marks in `folder`; `end_worker` is called when the worker proves to be broken."""
 
@@ -55,13 +48,13 @@ class Watch:
         self._marks = MarksFolder()
         self.folder = self._marks.path
         self._settings, self._end_worker = settings, end_worker
-        self._suspicion = Suspicion(settings.broken_worker_crashes)
+        self._suspicions = {work: Suspicion(settings.broken_worker_crashes) for work in _NOUNS}
         self._news: queue.Queue[_Death] = queue.Queue()
         self._dead: list[_Death] = []
         self._gone: set[int] = set()
         self._killed: set[int] = set()
-        self._pending: list[_Pending] = []
-        self._finished_by_dead = 0
+        self._pending: list[Held] = []
+        self._done_by_dead: Counter[str] = Counter()
         self._idle_since: float | None = None
         self._renew_at = 0.0
         self._ended = threading.Event()
@@ -70,7 +63,7 @@ class Watch:
     @property
     def is_broken(self) -> bool:
         """Whether the worker ends because it crashes whatever it takes."""
-        return self._suspicion.is_broken
+        return any(suspicion.is_broken for suspicion in self._suspicions.values())
 
     def start(self) -> None:
         """Watch from now on."""
@@ -145,7 +138,7 @@ class Watch:
             if marked is not None and marked.state != IDLE:
                 self._give_back(death, marked)
             if marked is not None:
-                self._finished_by_dead += marked.finished
+                self._done_by_dead.update({work: marked.done(work) for work in _NOUNS})
             path.unlink(missing_ok=True)
             self._killed.discard(death.pid)
             self._dead.remove(death)
@@ -155,20 +148,19 @@ class Watch:
         how = describe(death.exit_code, hung(self._settings.page_seconds) if is_hung else marked.cause)
         _log.error("process %s of the pool is gone: %s; in hand: %s", death.pid, how, marked.suspects or "no item")
         if marked.state == STARTING:
-            self._crashed(("start", death.pid), is_first=True)
-            return
-        if marked.work == PLAN_JOB:
-            self._give_back_planning(marked)
+            for work in _NOUNS:
+                self._crashed(work, ("start", death.pid), is_first=True)
+        elif marked.work == PLAN_JOB:
+            self._give_back_planning(death, marked)
         elif marked.work == CLASSIFY_CHUNK:
             self._give_back_chunk(death, marked, how)
 
-    def _give_back_planning(self, marked: Marked) -> None:
-        job_id = uuid.UUID(marked.identifier)
+    def _give_back_planning(self, death: _Death, marked: Marked) -> None:
+        job_id, token = uuid.UUID(marked.identifier), uuid.UUID(marked.token)
         with self._database.transaction() as session:
-            attempt = planning.take_planning(session, job_id, uuid.UUID(marked.token))
-        if attempt is not None:
-            self._crashed(job_id, is_first=attempt == 1)
-            self._sender.plan_job(job_id, ahead=True)
+            suspect = lost_plans.take_from_dead(session, job_id, token, lease_seconds=self._settings.lease_seconds)
+        if suspect is not None:
+            self._hold(held_plan(suspect, self._settings, died_at=death.at))
 
     def _give_back_chunk(self, death: _Death, marked: Marked, how: str) -> None:
         with self._database.transaction() as session:
@@ -183,60 +175,64 @@ class Watch:
             return
         self._sender.classify_chunks(loss.ready, ahead=True)
         if loss.suspect is None:
-            self._crashed(("nothing", death.pid), is_first=True)
+            self._crashed(CLASSIFY_CHUNK, ("nothing", death.pid), is_first=True)
         else:
-            self._pending.append(_Pending(loss.suspect, how, death.at))
-            self._crashed(loss.suspect.chunk_id, is_first=loss.suspect.is_first)
+            self._hold(held_chunk(loss.suspect, self._settings, how=how, died_at=death.at))
 
-    def _crashed(self, suspect: Hashable, *, is_first: bool) -> None:
+    def _hold(self, held: Held) -> None:
+        self._pending.append(held)
+        self._crashed(held.work, held.identifier, is_first=held.is_first)
+
+    def _crashed(self, work: str, suspect: Hashable, *, is_first: bool) -> None:
         was_broken = self.is_broken
-        self._suspicion.crashed(suspect, is_first=is_first, finished=self._finished())
+        self._suspicions[work].crashed(suspect, is_first=is_first, finished=self._done(work))
         if self.is_broken and not was_broken:
             _log.critical(
-                "this worker is broken and ends: %s different items in a row crashed it, and it finished none in between. "
+                "this worker is broken and ends: %s different %s in a row crashed it, and it finished none in between. "
                 "None of them is blamed.",
                 self._settings.broken_worker_crashes,
+                _NOUNS[work],
             )
             ask_to_stop(self.folder, at_once=True)
             self._end_worker()
 
-    def _finished(self) -> int:
-        return self._finished_by_dead + sum(marked.finished for marked in read_marks(self.folder).values())
+    def _done(self, work: str) -> int:
+        return self._done_by_dead[work] + sum(marked.done(work) for marked in read_marks(self.folder).values())
 
     def _judge(self) -> None:
         """Settle what is clear by now."""
-        if not self._pending:
-            return
         if self.is_broken:
             self._forgive_all()
-        elif self._suspicion.is_cleared(self._finished()):
-            self._settle(self._pending)
-        elif self._idle_since is not None and time.monotonic() - self._idle_since > _IDLE_SECONDS:
-            self._settle([pending for pending in self._pending if self._is_examined_since(pending.died_at)])
+            return
+        for held in [held for held in self._pending if self._is_to_blame(held)]:
+            self._release(held, held.settle)
+
+    def _is_to_blame(self, held: Held) -> bool:
+        if self._suspicions[held.work].is_cleared(self._done(held.work)):
+            return True
+        is_idle = self._idle_since is not None and time.monotonic() - self._idle_since > _IDLE_SECONDS
+        return is_idle and self._is_examined_since(held.died_at)
 
     def _is_examined_since(self, moment: float) -> bool:
-        """Where no other work shows that the worker is well: a process that started since could read the known picture."""
+        """Where no other work shows that the worker is well: a process that started since passed its examination."""
         return any(marked.state != STARTING and marked.started > moment for marked in read_marks(self.folder).values())
 
-    def _settle(self, pending: list[_Pending]) -> None:
-        for one in list(pending):
-            with self._database.transaction() as session:
-                ready = losses.settle(session, one.suspect, max_attempts=self._settings.max_attempts, how=one.how)
-            self._pending.remove(one)
-            self._sender.classify_chunks(ready, ahead=True)
-
     def _forgive_all(self) -> None:
-        for one in list(self._pending):
-            with self._database.transaction() as session:
-                losses.forgive(session, one.suspect)
-            self._pending.remove(one)
+        for held in list(self._pending):
+            self._release(held, held.forgive)
+
+    def _release(self, held: Held, move: Move) -> None:
+        with self._database.transaction() as session:
+            ready = move(session)
+        self._pending.remove(held)
+        held.announce(self._sender, ready)
 
     def _renew(self) -> None:
         if not self._pending or time.monotonic() < self._renew_at:
             return
-        for one in self._pending:
+        for held in self._pending:
             with self._database.transaction() as session:
-                chunks.renew_lease(session, one.suspect.chunk_id, one.suspect.token, lease_seconds=self._settings.lease_seconds)
+                held.renew(session)
         self._renew_at = time.monotonic() + self._settings.heartbeat_seconds
 
 

@@ -152,6 +152,29 @@ def test_a_planner_that_comes_back_when_another_plans_leaves_that_one_its_lease(
     assert (job.state, job.attempt, job.lease_token, job.detail) == (JobState.PLANNING, 1, second, None)
 
 
+def test_a_planner_that_comes_back_after_another_gave_back_is_not_blamed_either(session: Session) -> None:
+    job = make_job(session)
+    kept_waiting = begin(session, job)
+    lose_planning(session, job)
+    planning.release_planning(session, job.id, begin(session, job), waits_for="It rains.")
+    planning.hand_back_planning(session, job.id, kept_waiting)
+    session.refresh(job)
+    assert job.attempt == 0
+
+
+def test_a_last_planner_that_gives_back_twice_is_forgiven_once(session: Session) -> None:
+    job = make_job(session)
+    begin(session, job)
+    lose_planning(session, job)
+    last = begin(session, job)
+    expire_planning(session, job)
+    assert recover(session) == []
+    for _ in range(2):
+        planning.hand_back_planning(session, job.id, last)
+        session.refresh(job)
+        assert job.attempt == 1
+
+
 def test_before_a_job_is_given_up_its_last_planner_may_show_that_it_lives(session: Session) -> None:
     job = make_job(session)
     begin(session, job)

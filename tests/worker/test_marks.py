@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from inference.deaths import describe
-from store.queue import CLASSIFY_CHUNK
+from store.queue import CLASSIFY_CHUNK, PLAN_JOB
 from worker.marks import BUSY, IDLE, STARTING, Mark, ask_to_stop, read_marks
 
 
@@ -28,9 +28,11 @@ def test_a_mark_says_what_its_process_is_at(tmp_path: Path) -> None:
     assert read_marks(tmp_path)[os.getpid()].since is None
     mark.drop(finished=2)
     mark.drop(finished=1)
+    mark.drop(planned=2)
     mark.rest()
     found = read_marks(tmp_path)[os.getpid()]
     assert (found.state, found.finished, found.suspects, found.token) == (IDLE, 3, (), "")
+    assert (found.done(CLASSIFY_CHUNK), found.done(PLAN_JOB)) == (3, 5)
     assert not mark.holds_items
 
 

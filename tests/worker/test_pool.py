@@ -6,6 +6,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -131,11 +132,74 @@ def test_a_worker_that_crashes_whatever_it_takes_stops_and_blames_nobody(
     assert sorted(chunk.losses for chunk in read_chunks(database, job_id)) == [0, 1, 1, 1]
 
 
-def test_a_worker_whose_processes_cannot_read_the_known_picture_takes_no_work(
-    start_worker: StartWorker, send: Send, armed: Path, database: Database, runtime: Runtime
+def test_a_worker_whose_every_plan_dies_stops_and_blames_no_job(
+    start_worker: StartWorker, send: Send, armed: Path, database: Database, tmp_path: Path
+) -> None:
+    faults.arm(armed, "before_plan_commit", "segfault", label="always")
+    worker = start_worker(PENPRESS_LEASE_SECONDS="300", PENPRESS_BROKEN_WORKER_CRASHES="3")
+    job_ids = [send({"a.png": png()}) for _ in range(4)]
+    assert worker.wait(60) == os.EX_SOFTWARE
+    assert "3 different jobs in a row crashed it, and it finished none in between" in (tmp_path / "worker.log").read_text()
+    left = [read_job(database, job_id) for job_id in job_ids]
+    assert {(job.state, job.attempt) for job in left} == {(JobState.QUEUED, 0)}
+    assert sorted(job.losses for job in left) == [0, 1, 1, 1]
+
+
+def test_an_upload_that_kills_each_planner_fails_its_job_alone(
+    start_worker: StartWorker, submit: Submit, celery: Celery, armed: Path, database: Database
+) -> None:
+    faults.arm(armed, "before_list", "abort", label="always", item="deadly.zip")
+    names = ("deadly.zip", "fine.zip", "good.zip")
+    deadly, *others = job_ids = [submit({name: zip_of({"a.png": png()})}) for name in names]
+    Queue(celery).plan_jobs(job_ids)
+    start_worker(PENPRESS_LEASE_SECONDS="300", PENPRESS_MAX_ATTEMPTS="2", PENPRESS_BROKEN_WORKER_CRASHES="2")
+    wait_until(lambda: read_job(database, deadly).state == JobState.FAILED, seconds=60)
+    failed = read_job(database, deadly)
+    assert (failed.reason, failed.attempt, failed.losses) == ("worker_lost", 3, 2)
+    for job_id in others:
+        job = read_job(database, job_id)
+        assert (job.state, job.attempt) == (JobState.COMPLETED, 1)
+
+
+def test_a_job_whose_planner_is_killed_is_planned_again_at_once(
+    start_worker: StartWorker, send: Send, armed: Path, database: Database
+) -> None:
+    faults.arm(armed, "before_plan_commit", "kill")
+    start_worker(PENPRESS_LEASE_SECONDS="300")
+    job_id = send({"a.png": png()})
+    wait_until(lambda: read_job(database, job_id).state == JobState.COMPLETED, seconds=30)
+    job = read_job(database, job_id)
+    assert (job.attempt, job.losses) == (2, 1)
+
+
+def test_a_plan_is_held_until_its_worker_is_asked_to_stop_and_then_waits_without_blame(
+    start_worker: StartWorker, send: Send, armed: Path, database: Database
+) -> None:
+    faults.arm(armed, "before_plan_commit", "kill")
+    worker = start_worker(PENPRESS_LEASE_SECONDS="300", PENPRESS_HEARTBEAT_SECONDS="0.1")
+    job_id = send({"a.png": png()})
+    wait_until(lambda: read_job(database, job_id).losses == 1, seconds=30)
+    assert read_job(database, job_id).state == JobState.PLANNING
+    until = lease_end(database, job_id)
+    wait_until(lambda: lease_end(database, job_id) > until)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(60) == 0
+    job = read_job(database, job_id)
+    assert (job.state, job.attempt, job.losses) == (JobState.QUEUED, 0, 1)
+
+
+def lease_end(database: Database, job_id: uuid.UUID) -> datetime:
+    lease_until = read_job(database, job_id).lease_until
+    assert lease_until
+    return lease_until
+
+
+@pytest.mark.parametrize(("point", "known"), [("before_decode", "known picture"), ("before_list", "known archive")])
+def test_a_worker_whose_processes_cannot_read_what_is_known_takes_no_work(
+    start_worker: StartWorker, send: Send, armed: Path, database: Database, runtime: Runtime, point: str, known: str
 ) -> None:
     runtime.models.catch_up()  # this machine knows a model from now on
-    faults.arm(armed, "before_decode", "abort", label="always", item="known picture")
+    faults.arm(armed, point, "abort", label="always", item=known)
     worker = start_worker(PENPRESS_BROKEN_WORKER_CRASHES="3")
     job_id = send({"a.png": png()})
     assert worker.wait(60) == os.EX_SOFTWARE
