@@ -52,11 +52,12 @@ bench: $(VENV)/.dev ## Measure the batch path and /predict/ against a plain loop
 
 .PHONY: chaos
 chaos: $(VENV)/.dev | build ## Strike the service 300 times while it works on 50,000 items: nothing may be lost, doubled or wrong
-	@status=0; to="--results tests/chaos/results"; rm -f tests/chaos/results/as-it-is*.json; \
+	@status=0; to="--results tests/chaos/results"; rm -f tests/chaos/results/*.json; \
 	$(BIN)/python -m tests.chaos --killers $$to || status=1; \
 	$(BIN)/python -m tests.chaos --default-leases $$to > build/chaos-default-leases.log & beside=$$!; \
 	$(BIN)/python -m tests.chaos $$to $(CHAOS_OPTIONS) || status=1; \
 	wait $$beside || status=1; cat build/chaos-default-leases.log; \
+	$(BIN)/python -m tests.chaos --controls $$to || status=1; \
 	$(BIN)/python -m tests.chaos.report && exit $$status
 
 build:

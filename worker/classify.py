@@ -72,7 +72,7 @@ def _classify_claimed(runtime: Runtime, claim: Claim) -> None:
         with lease.waiting():
             classifier = runtime.models.load(claim.model_version).classifier
         rows = list(_answer_items(runtime, claim, classifier, lease))
-        faults.reach("before_commit")
+        faults.reach("before_commit", item=claim.items[0].file)
         with lease.waiting(), runtime.database.transaction() as session:
             if not jobs.finish_chunk(session, claim.chunk_id, claim.token, rows):
                 raise LeaseLost

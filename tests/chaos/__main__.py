@@ -24,7 +24,7 @@ _BY_DEFAULT_LEASES = (
     *("worker_host_gone", "after_claim", "before_plan_commit"),
     *("frozen_before_commit", "worker_frozen", "child_frozen", "api_frozen", "redis_frozen", "postgres_frozen"),
 )
-_LAST_ITEMS = "04[89]?.png"  # of 500
+_EARLIER_ITEMS, _LAST_ITEMS = "0[1-3]??.png", "04[89]?.png"  # of 500
 _CONTROL_KINDS = ("redis_flushed", "after_claim", "frozen_before_commit")
 
 
@@ -92,7 +92,8 @@ def _control(options: Options, sabotage: str) -> Options:
     control = replace(short, smallest_job=400, with_wishes=False, sabotage=sabotage)
     if sabotage != "no-token":
         return control
-    return replace(control, smallest_job=500, kinds=("frozen_before_commit",), slow_items=_LAST_ITEMS, drain_seconds=60)
+    frozen = replace(control, kinds=("frozen_before_commit",), frozen_items=_EARLIER_ITEMS)
+    return replace(frozen, smallest_job=500, slow_items=_LAST_ITEMS, drain_seconds=60)
 
 
 def _control_holds(options: Options, sabotage: str, results: Path) -> bool:

@@ -50,6 +50,7 @@ class Arena:
     seed: int
     random_numbers: random.Random
     blobs_can_fill: bool
+    frozen_items: str | None = None
 
     @property
     def pace(self) -> Pace:

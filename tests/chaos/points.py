@@ -2,6 +2,7 @@
 
 import itertools
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +32,7 @@ def freeze_at(point: str) -> Callable[[Arena], Struck | None]:
     """
 
     def strike(arena: Arena) -> Struck | None:
-        if not _fires(arena, point, "stop"):
+        if not _fires(arena, point, "stop", item=arena.frozen_items or ""):
             return None
         since = time.monotonic()
 
@@ -39,13 +40,17 @@ def freeze_at(point: str) -> Callable[[Arena], Struck | None]:
             time.sleep(max(0.0, since + arena.pace.freeze - time.monotonic()))
             send(signal.SIGCONT, [pid for name in WORKERS for pid in arena.stack.children(name)])
 
-        return Struck(since, wake)
+        if not arena.frozen_items:
+            return Struck(since, wake)
+        thread = threading.Thread(target=wake, daemon=True)
+        thread.start()
+        return Struck(since, thread.join)
 
     return strike
 
 
-def _fires(arena: Arena, point: str, action: str) -> bool:
-    armed = faults.arm(arena.stack.faults, point, action, label=f"once-{next(_numbers)}")
+def _fires(arena: Arena, point: str, action: str, *, item: str = "") -> bool:
+    armed = faults.arm(arena.stack.faults, point, action, label=f"once-{next(_numbers)}", item=item)
     fired = _has_fired(armed)
     armed.unlink(missing_ok=True)
     return fired

@@ -41,7 +41,9 @@ _SLOWNESS = ("always-1", "always-2", "always-3")
 class Options:
     """What to run. Faults strike until there were `faults` of them, or `minutes` are over; items are submitted until both the
     faults are over and there were `items` of them, but no more than a minute longer. Items whose name matches `slow_items` take
-    some seconds each. `with_wishes`, some jobs are cancelled, tried again or left to expire.
+    some seconds each. Who freezes at a point of its code does so with any item and wakes when others have taken over, or does it
+    with one that matches `frozen_items` and wakes at once when its lease is over. `with_wishes`, some jobs are cancelled, tried
+    again or left to expire.
     """
 
     items: int
@@ -55,6 +57,7 @@ class Options:
     largest_job: int = 500
     slow_items: str | None = None
     with_wishes: bool = True
+    frozen_items: str | None = None
     drain_seconds: float = 180.0
     keep_logs: Path | None = None
 
@@ -121,7 +124,8 @@ def run(options: Options) -> Outcome:
             largest_job=options.largest_job,
             with_wishes=options.with_wishes,
         )
-        arena = Arena(stack, load, album, log, receiver, options.seed, random.Random(options.seed), can_fill)
+        chance = random.Random(options.seed)
+        arena = Arena(stack, load, album, log, receiver, options.seed, chance, can_fill, options.frozen_items)
         return _run(arena, options)
 
 

@@ -35,12 +35,15 @@ def ignore_token() -> None:
         session.execute(update(Chunk).where(Chunk.id == chunk_id, Chunk.state == ChunkState.LEASED).values(lease_until=until))
         return session.get(Chunk, chunk_id) is not None
 
+    def is_wanted(session: Session, chunk_id: uuid.UUID, _token: uuid.UUID) -> bool:
+        return session.get(Chunk, chunk_id) is not None
+
     def finish_chunk(session: Session, chunk_id: uuid.UUID, token: uuid.UUID, rows: Sequence[NewPrediction]) -> bool:
         mine = {"state": ChunkState.LEASED, "lease_token": token, "lease_until": func.now()}
         session.execute(update(Chunk).where(Chunk.id == chunk_id).values(mine))
         return honest_finish(session, chunk_id, token, rows)
 
-    chunks.renew_lease, jobs.finish_chunk = renew_lease, finish_chunk
+    chunks.renew_lease, chunks.is_wanted, jobs.finish_chunk = renew_lease, is_wanted, finish_chunk
 
 
 def nothing() -> None:
