@@ -40,10 +40,10 @@ _SLOWNESS = ("always-1", "always-2", "always-3")
 @dataclass(frozen=True, slots=True)
 class Options:
     """What to run. Faults strike until there were `faults` of them, or `minutes` are over; items are submitted until both the
-    faults are over and there were `items` of them, but no more than a minute longer. Items whose name matches `slow_items` take
-    some seconds each. Who freezes at a point of its code does so with any item and wakes when others have taken over, or does it
-    with one that matches `frozen_items` and wakes at once when its lease is over. `with_wishes`, some jobs are cancelled, tried
-    again or left to expire.
+    faults are over and there were `items` of them, but no more than a minute longer. Items whose name matches `slow_items`
+    take some seconds each. Who freezes at a point of its code does so with any item and wakes when others have taken over, or
+    with one that matches `frozen_items` and wakes at once when its lease is over. `with_wishes`, some jobs are cancelled,
+    tried again or left to expire.
     """
 
     items: int
