@@ -11,7 +11,8 @@ import queue
 import signal
 import socket
 import subprocess
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -35,11 +36,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A decoded page: its pixels, how it looks if it was stretched, and how many pages its document has."""
+    """A decoded page: its pixels, and how many pages its document has. `look`, of a stretched page and once, waits until it is
+    known how that looks; it raises `ProcessLost`.
+    """
 
     pixels: Pixels
-    look: Look | None
     pages: int
+    look: Callable[[], Look]
 
 
 class Decoders:
@@ -59,14 +62,15 @@ class Decoders:
         for process in free:
             self._free.put(process or self._launch())
 
-    def decode(self, data: bytes, wanted: Wanted) -> Page:
-        """One page of `data`. Raises an `ImageError`, or `DecoderUnavailable`."""
+    @contextmanager
+    def decoded(self, data: bytes, wanted: Wanted) -> Iterator[Page]:
+        """One page of `data`, and a process that looks at it meanwhile. Raises an `ImageError`, or `DecoderUnavailable`."""
         process = self._free.get()
         try:
             process = process or self._launch()
-            return process.decode(data, wanted)
+            yield process.decode(data, wanted)
         finally:
-            self._free.put(None if process is None or process.is_gone else process)
+            self._free.put(None if process is None or not process.is_free() else process)
 
     def close(self) -> None:
         """End those that nobody uses; the others end when they have answered, since nobody hears them."""
@@ -93,19 +97,41 @@ class _Process:
             theirs.close()
             os.close(memory)
         self._is_ready = False
-        self.is_gone = False
+        self._is_gone = False
+        self._owes_look = False
 
     def decode(self, data: bytes, wanted: Wanted) -> Page:
         self._wait_until_ready()
         self._stream.settimeout(self._seconds + _PATIENCE_SECONDS)
-        try:
+        with self._survived():
             decoder.send(self._stream, asdict(wanted), data)
             most = _HEAD_BYTES + 3 * wanted.width * wanted.height
-            return _page(*decoder.receive(self._stream, at_most=most), self._memory, wanted)
+            page = _page(*decoder.receive(self._stream, at_most=most), self._memory, self._look)
+            self._owes_look = wanted.stretched
+            return page
+
+    def _look(self) -> Look:
+        assert self._owes_look
+        with self._survived():
+            head, _ = decoder.receive(self._stream, at_most=_HEAD_BYTES)
+            self._owes_look = False
+            return Look(*map(float, head["look"]))
+
+    @contextmanager
+    def _survived(self) -> Iterator[None]:
+        try:
+            yield
         except (EOFError, OSError, ValueError, LookupError, TypeError) as error:
             how = self._epitaph(error)
             _log.error("a process that decoded an image was lost: %s", how)
             raise ProcessLost(f"{ProcessLost.__doc__} It was lost because {how}.") from error
+
+    def is_free(self) -> bool:
+        """Whether it can take another page; nobody asked for the look that it still tells of, perhaps."""
+        if self._owes_look and not self._is_gone:
+            with suppress(ProcessLost):
+                self._look()
+        return not self._is_gone
 
     def _wait_until_ready(self) -> None:
         if self._is_ready:
@@ -127,7 +153,7 @@ class _Process:
 
     def end(self) -> int:
         """The exit code; of one that is still there, as if it had been killed."""
-        self.is_gone = True
+        self._is_gone = True
         self._stream.close()
         self._memory.close()
         with suppress(subprocess.TimeoutExpired):
@@ -136,14 +162,13 @@ class _Process:
         return self._child.wait()
 
 
-def _page(head: dict[str, Any], pixels: bytearray, memory: mmap.mmap, wanted: Wanted) -> Page:
+def _page(head: dict[str, Any], pixels: bytearray, memory: mmap.mmap, look: Callable[[], Look]) -> Page:
     """Raises the `ImageError` that the process met; `ValueError`, `LookupError` or `TypeError` where it made no sense."""
     if "error" in head:
         raise _known_error(head["error"])(head["detail"])
     shape = head["shape"]
     shaped = np.frombuffer(pixels or memory[: math.prod(shape)], dtype=np.uint8).reshape(shape)
-    look = Look(*map(float, head["look"])) if wanted.stretched else None
-    return Page(shaped, look, int(head["pages"]))
+    return Page(shaped, int(head["pages"]), look)
 
 
 def _known_error(name: str) -> type[ImageError]:

@@ -169,12 +169,11 @@ def _classify(services: Services, caller: Caller, model: LoadedModel, file: Uplo
     )
     spec = model.classifier.spec
     stored = services.writers.submit(services.blobs.write, upload.blob_key, data)
-    with _discarded_on_failure(services, upload, stored):
-        page = services.predict_decoders.decode(data, Wanted(page=1, width=spec.width, height=spec.height, stretched=True))
+    wanted = Wanted(page=1, width=spec.width, height=spec.height, stretched=True)
+    with _discarded_on_failure(services, upload, stored), services.predict_decoders.decoded(data, wanted) as page:
         verdict = model.classifier.classify([page.pixels])[0]
         manifest, threshold = model.classifier.bundle.manifest, services.settings.review_threshold
-        assert page.look  # it was stretched
-        review = review_reason(page.look, verdict, manifest, threshold=threshold)
+        review = review_reason(page.look(), verdict, manifest, threshold=threshold)
     return _Classified(upload, model, verdict, review, page.pages, stored)
 
 

@@ -111,7 +111,8 @@ def _read_page(
     finally:
         sources.close()
     wanted = Wanted(page=prediction.page, width=_LONGEST_SIDE, height=_LONGEST_SIDE, stretched=False)
-    return prediction, Image.fromarray(services.image_decoders.decode(data, wanted).pixels)
+    with services.image_decoders.decoded(data, wanted) as page:
+        return prediction, Image.fromarray(page.pixels)
 
 
 def _encoded(image: Image.Image, image_format: str, media_type: str) -> Response:

@@ -2,8 +2,9 @@
 hangs or crashes its decoder takes down nothing but this.
 
 It answers one request after another over a socket: JSON that says what is wanted, then the file's bytes; back comes JSON, and
-the page's pixels lie in memory that both share, or come too where that is too small. Nothing is pickled. The kernel ends the
-process when one page takes too long, whatever holds Python's lock; it ends by itself when the other side is gone.
+the page's pixels lie in memory that both share, or come too where that is too small. How a stretched page looks comes in a
+message after it, so that the model can start before that is known. Nothing is pickled. The kernel ends the process when one
+page takes too long, whatever holds Python's lock; it ends by itself when the other side is gone.
 """
 
 import fcntl
@@ -24,7 +25,7 @@ from inference.errors import ImageError, NotEnoughMemory
 from inference.images import ImageLimits, open_document
 from inference.look import measure
 from inference.memory import limit_memory
-from inference.preprocess import Prepared, stretched
+from inference.preprocess import Pixels, Prepared, stretched
 
 _LENGTH_BYTES = 8
 _SHARED_BYTES = 16 * 1024**2  # none of it is taken up before it is written to
@@ -52,36 +53,42 @@ def serve(stream: socket.socket, memory: mmap.mmap, limits: ImageLimits, *, seco
             return
         signal.setitimer(signal.ITIMER_REAL, seconds)
         head, pixels = _answer(Wanted(**wanted), data, limits)
+        _send_page(stream, memory, head, pixels)
+        if "width" in head:
+            send(stream, {"look": astuple(measure(Prepared(pixels, head["width"], head["height"])))}, b"")
         signal.setitimer(signal.ITIMER_REAL, 0)
-        if len(pixels) <= len(memory):
-            memory[: len(pixels)] = pixels
-            pixels = pixels[:0]
-        send(stream, head, pixels)
 
 
-def _answer(wanted: Wanted, data: bytearray, limits: ImageLimits) -> tuple[dict[str, Any], memoryview]:
+def _answer(wanted: Wanted, data: bytearray, limits: ImageLimits) -> tuple[dict[str, Any], Pixels]:
     try:
         return _decode(wanted, bytes(data), limits)
     except MemoryError:
         error: ImageError = NotEnoughMemory()
     except ImageError as refusal:
         error = refusal
-    return {"error": type(error).__name__, "detail": str(error)}, memoryview(b"")
+    return {"error": type(error).__name__, "detail": str(error)}, np.empty(0, dtype=np.uint8)
 
 
-def _decode(wanted: Wanted, data: bytes, limits: ImageLimits) -> tuple[dict[str, Any], memoryview]:
+def _decode(wanted: Wanted, data: bytes, limits: ImageLimits) -> tuple[dict[str, Any], Pixels]:
+    """The size that a page had before is told where that is not the size of what is sent."""
     size = (wanted.width, wanted.height)
     with open_document(data, limits) as document:
         image = document.page(wanted.page, at_least=size)
         pages = document.page_count
-    head: dict[str, Any] = {"pages": pages}
     if wanted.stretched:
         pixels = stretched(image, *size)
-        head["look"] = astuple(measure(Prepared(pixels, *image.size)))
-    else:
-        image.thumbnail(size)
-        pixels = np.asarray(image, dtype=np.uint8)
-    return head | {"shape": pixels.shape}, np.ascontiguousarray(pixels).data.cast("B")
+        return {"pages": pages, "shape": pixels.shape, "width": image.width, "height": image.height}, pixels
+    image.thumbnail(size)
+    pixels = np.asarray(image, dtype=np.uint8)
+    return {"pages": pages, "shape": pixels.shape}, pixels
+
+
+def _send_page(stream: socket.socket, memory: mmap.mmap, head: dict[str, Any], pixels: Pixels) -> None:
+    data = np.ascontiguousarray(pixels).data.cast("B")
+    if len(data) <= len(memory):
+        memory[: len(data)] = data
+        data = data[:0]
+    send(stream, head, data)
 
 
 def send(stream: socket.socket, head: dict[str, Any], data: bytes | bytearray | memoryview) -> None:

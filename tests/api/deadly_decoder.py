@@ -7,8 +7,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from inference import decoder, images
+from inference import decoder, images, look
 from inference.images import Document, ImageLimits
+from inference.look import Look
+from inference.preprocess import Prepared
+
+DEADLY_TO_LOOK_AT = (13, 17)
 
 
 @contextmanager
@@ -27,6 +31,12 @@ def _open(data: bytes, limits: ImageLimits) -> Iterator[Document]:
         yield document
 
 
+def _measure(page: Prepared) -> Look:
+    if (page.width, page.height) == DEADLY_TO_LOOK_AT:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return look.measure(page)
+
+
 if __name__ == "__main__":
-    decoder.open_document = _open
+    decoder.open_document, decoder.measure = _open, _measure
     decoder.main()

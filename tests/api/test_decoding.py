@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 
 from api import decoding
 from api.app import create_app
-from api.decoding import Decoders
+from api.decoding import Decoders, Page
 from api.refusals import DecoderUnavailable
 from inference import decoder
 from inference.decoder import Wanted
@@ -23,6 +23,7 @@ from inference.images import ImageLimits
 from inference.look import Look
 from store.database import Database
 from store.settings import Settings
+from tests.api.deadly_decoder import DEADLY_TO_LOOK_AT
 from tests.pictures import DARK, claimed_png, png
 from tests.service_fixtures import local_client, wait_for_model
 
@@ -55,24 +56,46 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
         each.close()
 
 
+def decode(decoders: Decoders, data: bytes, wanted: Wanted = SMALL) -> Page:
+    with decoders.decoded(data, wanted) as page:
+        return page
+
+
 def children() -> list[int]:
     return [child.pid for child in psutil.Process().children() if "deadly_decoder" in " ".join(child.cmdline())]
 
 
 def test_a_page_comes_as_it_was_wanted(make: Make) -> None:
     decoders = make()
-    page = decoders.decode(png(DARK, size=(300, 100)), SMALL)
+    page = decode(decoders, png(DARK, size=(300, 100)))
     assert (page.pixels.shape, page.pages) == ((32, 64, 3), 1)
-    assert page.look == Look(aspect_ratio=3.0, contrast=0.0, row_changes=0.0)
     assert np.all(page.pixels == DARK)
-    shown = decoders.decode(png(DARK, size=(300, 100)), replace(SMALL, stretched=False))
-    assert (shown.pixels.shape, shown.look) == ((21, 64, 3), None)
+    shown = decode(decoders, png(DARK, size=(300, 100)), replace(SMALL, stretched=False))
+    assert shown.pixels.shape == (21, 64, 3)
     assert len(children()) == 1
+
+
+def test_how_a_page_looks_comes_after_it_whether_somebody_asks_or_not(make: Make) -> None:
+    decoders = make()
+    for width in (300, 200):
+        with decoders.decoded(png(DARK, size=(width, 100)), SMALL) as page:
+            assert page.look() == Look(aspect_ratio=width / 100, contrast=0.0, row_changes=0.0)
+        decode(decoders, png())
+    assert len(children()) == 1
+
+
+def test_a_process_that_is_lost_over_the_look_is_replaced(make: Make) -> None:
+    decoders = make()
+    with decoders.decoded(png(size=DEADLY_TO_LOOK_AT), SMALL) as page, pytest.raises(ProcessLost, match="SIGKILL"):
+        page.look()
+    decode(decoders, png(size=DEADLY_TO_LOOK_AT))  # and if nobody asks
+    assert children() == []
+    assert decode(decoders, png()).pages == 1
 
 
 def test_what_an_image_is_refused_for_comes_across(make: Make) -> None:
     with pytest.raises(TooManyPixels, match="30000 x 30000"):
-        make().decode(claimed_png(30_000, 30_000), SMALL)
+        decode(make(), claimed_png(30_000, 30_000))
 
 
 @pytest.mark.parametrize(
@@ -87,25 +110,25 @@ def test_what_an_image_is_refused_for_comes_across(make: Make) -> None:
 def test_an_image_that_its_process_is_lost_over_is_refused_alone(make: Make, data: bytes, how: str) -> None:
     decoders = make(seconds=0.3)
     with pytest.raises(ProcessLost, match=how):
-        decoders.decode(data, SMALL)
+        decode(decoders, data)
     assert children() == []
-    assert decoders.decode(png(), SMALL).pages == 1
+    assert decode(decoders, png()).pages == 1
 
 
 def test_an_image_that_wants_all_memory_is_refused_and_its_process_lives_on(make: Make) -> None:
     decoders = make()
     with pytest.raises(NotEnoughMemory):
-        decoders.decode(b"hoard", SMALL)
+        decode(decoders, b"hoard")
     before = children()
-    assert decoders.decode(png(), SMALL).pages == 1
+    assert decode(decoders, png()).pages == 1
     assert children() == before
 
 
 def test_each_thread_has_a_process_to_itself(make: Make) -> None:
     decoders = make(2, seconds=1)
     with ThreadPoolExecutor(1) as other:
-        hanging = other.submit(decoders.decode, b"hang in C", SMALL)
-        assert decoders.decode(png(), SMALL).pages == 1
+        hanging = other.submit(decode, decoders, b"hang in C")
+        assert decode(decoders, png()).pages == 1
         assert not hanging.done()
         with pytest.raises(ProcessLost):
             hanging.result()
@@ -122,7 +145,7 @@ def test_processes_can_be_there_before_the_first_image_and_end_with_the_service(
 def test_a_process_that_does_not_start_is_not_the_image_s_fault(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     through("tests.api.no_such_module", monkeypatch)
     with pytest.raises(DecoderUnavailable):
-        make().decode(png(), SMALL)
+        decode(make(), png())
 
 
 def test_a_process_whose_parent_is_gone_ends() -> None:
