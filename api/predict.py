@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import FormData, UploadFile
@@ -75,6 +75,7 @@ _BODY: dict[str, Any] = {
 
 @router.post(
     "/predict/",
+    response_model=PredictAnswer,
     summary="Classify one image",
     openapi_extra=_BODY,
     responses=problems(
@@ -88,7 +89,7 @@ _BODY: dict[str, Any] = {
         DecoderUnavailable,
     ),
 )
-async def predict(request: Request, services: ServicesDep, caller: CallerDep) -> PredictAnswer:
+async def predict(request: Request, services: ServicesDep, caller: CallerDep) -> Response:
     """Of a document with several pages the first one is answered; send documents to `/jobs` for all of them."""
     model = services.models.get()
     form = await _read_form(request, services, caller)
@@ -146,10 +147,11 @@ class _Classified:
 
 def _answer(
     services: Services, caller: Caller, model: LoadedModel, file: UploadFile, give_back: Callable[[], object]
-) -> PredictAnswer:
+) -> Response:
+    """Made into JSON here: FastAPI would check it once more."""
     work = _classify(services, caller, model, file)
     give_back()  # writing the row takes no processor of ours
-    return _finish(services, work)
+    return Response(_finish(services, work).model_dump_json(), media_type="application/json")
 
 
 def _classify(services: Services, caller: Caller, model: LoadedModel, file: UploadFile) -> _Classified:

@@ -32,8 +32,8 @@ def keys_session(settings: Settings) -> Iterator[Session]:
 
 def has_keys(database_url: str) -> bool:
     """Whether there is any key in that database. Raises SQLAlchemy's errors."""
-    with _opened(database_url) as database, database.transaction() as session:
-        return keys.has_keys(session)
+    with _opened(database_url) as database, database.statement() as connection:
+        return keys.has_keys(connection)
 
 
 @contextmanager

@@ -5,8 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Enum, MetaData
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BigInteger, ClauseElement, DateTime, Enum, MetaData
+from sqlalchemy.dialects.postgresql import JSONB, psycopg
 from sqlalchemy.orm import DeclarativeBase
 from uuid_utils import compat as uuid_utils
 
@@ -41,3 +41,8 @@ class Base(DeclarativeBase):
 def enum_of(kind: type[StrEnum], name: str) -> Enum:
     """A state, kept as text."""
     return Enum(kind, native_enum=False, length=16, name=name, values_callable=lambda members: [m.value for m in members])
+
+
+def driver_text(statement: ClauseElement) -> str:
+    """A statement as psycopg takes it, for those that every request runs: handing them to SQLAlchemy takes as long as they do."""
+    return str(statement.compile(dialect=psycopg.dialect()))  # type: ignore[no-untyped-call]  # dialects have no types

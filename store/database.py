@@ -32,6 +32,7 @@ class Database:
             hide_parameters=True,  # what clients sent, and secrets, would otherwise stand in logged errors
             pool_size=pool_size,
             max_overflow=pool_size,
+            pool_use_lifo=True,  # the backend that was used last still has all at hand
             pool_timeout=patience_seconds,
             connect_args={**connection_options(patience_seconds), "application_name": "penpress"},
         )

@@ -16,14 +16,14 @@ from enum import StrEnum
 from sqlalchemy import Connection, bindparam, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from store.base import new_id
+from store.base import driver_text, new_id
 from store.models import Job, Key, Upload, WebhookEndpoint, WebhookHost
 
 SECRET_PREFIX = "pp_"  # noqa: S105  # by which people and scanners know a key of ours
 WEBHOOK_PREFIX = "whsec_"
 _SECRET_BYTES = 32
 # Asked of every request, and built once, since building takes longer than Postgres does.
-_ANY_KEY = select(exists(select(Key.id)))
+_ANY_KEY = driver_text(select(exists(select(Key.id))))
 _KEY_OF_SECRET = select(Key, func.coalesce(Key.previous_until > func.now(), False)).where(
     or_(Key.secret_sha256 == bindparam("digest"), Key.previous_sha256 == bindparam("digest"))
 )
@@ -108,9 +108,9 @@ def list_keys(session: Session) -> Sequence[Key]:
     return session.scalars(select(Key).order_by(Key.id)).all()
 
 
-def has_keys(session: Session | Connection) -> bool:
+def has_keys(connection: Connection) -> bool:
     """Whether there is any key, were it a revoked one: then the service is not open."""
-    return bool(session.scalar(_ANY_KEY))
+    return bool(connection.exec_driver_sql(_ANY_KEY).scalar())
 
 
 def find_key(session: Session, secret: str) -> FoundKey | None:

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Insert, Select, bindparam, exists, insert, select, tuple_
+from sqlalchemy import BindParameter, Connection, Select, bindparam, exists, insert, select, tuple_
 from sqlalchemy.orm import Session, undefer
 
 from store.archives import display_name
-from store.base import Base, new_id
+from store.base import Base, driver_text, new_id
 from store.models import Job, Prediction, Upload
 from store.states import GradcamPolicy, ItemStatus, JobState
 
@@ -106,10 +106,10 @@ def insert_predictions(
 _ANSWER_COLUMNS = ("id", "model_version", *(field.name for field in fields(NewPrediction)))
 
 
-def _make_insert_single() -> Insert:
+def _make_insert_single() -> str:
     """Both rows in one statement: one round trip, and built once, since building takes longer than Postgres does."""
     image = insert(_UPLOADS).values(_parameters("image", _IMAGE_COLUMNS)).cte("image")
-    return insert(_PREDICTIONS).values(_parameters("answer", _ANSWER_COLUMNS)).add_cte(image)
+    return driver_text(insert(_PREDICTIONS).values(_parameters("answer", _ANSWER_COLUMNS)).add_cte(image))
 
 
 def _parameters(prefix: str, columns: Sequence[str]) -> dict[str, BindParameter[Any]]:
@@ -122,10 +122,10 @@ _INSERT_SINGLE = _make_insert_single()
 def insert_single(connection: Connection, upload: Upload, row: NewPrediction, *, model_version: str) -> uuid.UUID:
     """Write an image that belongs to no job, with its answer, and return the prediction's id."""
     prediction_id = new_id()
-    answer = asdict(row) | {"id": prediction_id, "model_version": model_version}
+    answer = asdict(row) | {"id": prediction_id, "model_version": model_version, "status": row.status.value}
     image = {column: getattr(upload, column) for column in _IMAGE_COLUMNS}
     values = {f"answer_{column}": value for column, value in answer.items()}
-    connection.execute(_INSERT_SINGLE, values | {f"image_{column}": value for column, value in image.items()})
+    connection.exec_driver_sql(_INSERT_SINGLE, values | {f"image_{column}": value for column, value in image.items()})
     return prediction_id
 
 

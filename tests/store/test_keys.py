@@ -77,7 +77,7 @@ def test_a_revoked_key_stays_and_cannot_be_rotated(session: Session) -> None:
     found = keys.find_key(session, secret)
     assert found
     assert found.key.revoked_at
-    assert keys.has_keys(session)
+    assert keys.has_keys(session.connection())
     for rotate in (keys.rotate_secret, keys.rotate_webhook_secret):
         with pytest.raises(KeyIsRevoked):
             rotate(session, key, grace_seconds=60)
@@ -101,9 +101,9 @@ def test_a_key_is_called_by_its_name_or_its_id(session: Session) -> None:
 
 
 def test_there_are_no_keys_at_first(session: Session) -> None:
-    assert not keys.has_keys(session)
+    assert not keys.has_keys(session.connection())
     make_key(session)
-    assert keys.has_keys(session)
+    assert keys.has_keys(session.connection())
 
 
 def test_an_owner_sees_its_own_jobs_and_predictions_only(session: Session) -> None:
