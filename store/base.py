@@ -44,5 +44,5 @@ def enum_of(kind: type[StrEnum], name: str) -> Enum:
 
 
 def driver_text(statement: ClauseElement) -> str:
-    """A statement as psycopg takes it, for those that every request runs: handing them to SQLAlchemy takes as long as they do."""
+    """A statement as psycopg takes it, for those that every request runs: SQLAlchemy's part takes as long as theirs."""
     return str(statement.compile(dialect=psycopg.dialect()))  # type: ignore[no-untyped-call]  # dialects have no types
