@@ -36,8 +36,8 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A decoded page: its pixels, and how many pages its document has. `look`, of a stretched page and once, waits until it is
-    known how that looks; it raises `ProcessLost`.
+    """A decoded page: its pixels, which others may write over after the block, and how many pages its document has. `look`, of a
+    stretched page and once, waits until it is known how that looks; it raises `ProcessLost`.
     """
 
     pixels: Pixels
@@ -155,7 +155,6 @@ class _Process:
         """The exit code; of one that is still there, as if it had been killed."""
         self._is_gone = True
         self._stream.close()
-        self._memory.close()
         with suppress(subprocess.TimeoutExpired):
             return self._child.wait(_PATIENCE_SECONDS)
         self._child.kill()
@@ -167,7 +166,7 @@ def _page(head: dict[str, Any], pixels: bytearray, memory: mmap.mmap, look: Call
     if "error" in head:
         raise _known_error(head["error"])(head["detail"])
     shape = head["shape"]
-    shaped = np.frombuffer(pixels or memory[: math.prod(shape)], dtype=np.uint8).reshape(shape)
+    shaped = np.frombuffer(pixels or memory, dtype=np.uint8, count=math.prod(shape)).reshape(shape)
     return Page(shaped, int(head["pages"]), look)
 
 

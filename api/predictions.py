@@ -112,7 +112,7 @@ def _read_page(
         sources.close()
     wanted = Wanted(page=prediction.page, width=_LONGEST_SIDE, height=_LONGEST_SIDE, stretched=False)
     with services.image_decoders.decoded(data, wanted) as page:
-        return prediction, Image.fromarray(page.pixels)
+        return prediction, Image.fromarray(page.pixels.copy())
 
 
 def _encoded(image: Image.Image, image_format: str, media_type: str) -> Response:

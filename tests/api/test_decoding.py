@@ -58,7 +58,7 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
 
 def decode(decoders: Decoders, data: bytes, wanted: Wanted = SMALL) -> Page:
     with decoders.decoded(data, wanted) as page:
-        return page
+        return replace(page, pixels=page.pixels.copy())
 
 
 def children() -> list[int]:
