@@ -36,8 +36,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A decoded page: its pixels, which others may write over after the block, and how many pages its document has. `look`, of a
-    stretched page and once, waits until it is known how that looks; it raises `ProcessLost`.
+    """A decoded page: its pixels, which others may write over after the block, and how many pages its document has.
+
+    `look`, of a stretched page and once, waits until it is known how that looks; it raises `ProcessLost`.
     """
 
     pixels: Pixels
