@@ -7,9 +7,10 @@ from fastapi.openapi.utils import get_openapi
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from api.access import Access, access_to
+from api.connections import head_too_large
 from api.errors import Problem, problem_of
 from api.identity import scope_missing, too_many_requests
-from api.refusals import KeyMissing, KeyRevoked, KeysRequired, KeyUnknown, UntrustedHost
+from api.refusals import KeyMissing, KeyRevoked, KeysRequired, KeyUnknown, MalformedHttp, UntrustedHost
 from store.keys import Scope
 
 _ALWAYS_ANSWERED = "/livez"
@@ -65,7 +66,9 @@ def _describe_access(document: dict[str, Any]) -> None:
 def _refusals(path: str, access: Access | Scope) -> list[type[Exception] | Exception]:
     """Why an endpoint does not answer, whatever it is."""
     anybody: list[type[Exception] | Exception]
-    anybody = [] if path == _ALWAYS_ANSWERED else [KeysRequired, UntrustedHost, OperationalError]  # the database knows the keys
+    anybody = [MalformedHttp, head_too_large(70_000, 65_536)]
+    if path != _ALWAYS_ANSWERED:
+        anybody += [KeysRequired, UntrustedHost, OperationalError]  # the database knows the keys
     if access is Access.OPEN:
         return anybody
     refusals = [*anybody, KeyMissing, KeyUnknown, KeyRevoked, too_many_requests(6000, 2)]

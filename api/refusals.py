@@ -108,6 +108,20 @@ class UploadAborted(RequestRefused):
     reason = "upload_aborted"
 
 
+class MalformedHttp(RequestRefused):
+    """What was sent is no HTTP request."""
+
+    status = HTTPStatus.BAD_REQUEST
+    reason = "malformed_http"
+
+
+class HeadTooLarge(RequestRefused):
+    """The request's address and headers are too long."""
+
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    reason = "head_too_large"
+
+
 class BodyTooSlow(RequestRefused):
     """The request's body came too slowly."""
 

@@ -1,25 +1,22 @@
-"""uvicorn, with two things of ours: a deadline for what is no request yet, and a stop that is announced before it begins.
+"""uvicorn, with connections of ours and a stop that is announced before it begins.
 
-uvicorn waits without end for the head of a request, and for the rest of a body whose request was answered already. On SIGTERM
-it stops listening at once, while whoever sends clients here still does; so first `/readyz` says 503 for a while.
+On SIGTERM uvicorn stops listening at once, while whoever sends clients here still does; so first `/readyz` says 503 for a time.
 """
 
-import asyncio
 import logging
 import signal
 import socket
 import sys
 import time
 from types import FrameType
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.exc import SQLAlchemyError
 from uvicorn import Config, Server
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.app import create_app
+from api.connections import connections
 from api.keyring import Keyring
 from api.refusals import KeysRequired
 from store.database import Database
@@ -37,7 +34,7 @@ def serve(settings: Settings) -> None:
         app,
         host=settings.host,
         port=settings.port,
-        http=connections(settings.head_seconds),
+        http=connections(seconds=settings.head_seconds, max_bytes=settings.max_head_bytes),
         access_log=False,  # clients poll, and a line for each poll says nothing
         timeout_graceful_shutdown=round(settings.shutdown_seconds),
     )
@@ -87,55 +84,3 @@ class AnnouncedStop(Server):
         if self._stop_at is not None and time.monotonic() >= self._stop_at and not self.should_exit:
             super().handle_exit(signal.SIGTERM, None)
         return await super().on_tick(counter)
-
-
-def connections(head_seconds: float) -> type[asyncio.Protocol]:
-    """The class for connections of which each request's head must be whole within `head_seconds`."""
-    return type("Connection", (_Connection,), {"head_seconds": head_seconds})
-
-
-class _Connection(HttpToolsProtocol):
-    """A connection that is closed when what is no request yet, or no more, goes on for too long."""
-
-    head_seconds: float
-    _deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        super().connection_made(transport)
-        self._set_deadline()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._lift_deadline()
-        super().connection_lost(exc)
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._set_deadline()
-
-    def on_headers_complete(self) -> None:
-        self._lift_deadline()
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        if self.cycle.response_complete:
-            self._lift_deadline()
-        super().on_message_complete()
-
-    def on_response_complete(self) -> None:
-        if self.cycle.more_body:  # it was refused unread; the rest of it is thrown away
-            self._set_deadline()
-        super().on_response_complete()
-
-    def _set_deadline(self) -> None:
-        self._lift_deadline()
-        self._deadline = self.loop.call_later(self.head_seconds, self._close)
-
-    def _lift_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-    def _close(self) -> None:
-        transport: Any = self.transport
-        if not transport.is_closing():
-            transport.close()

@@ -134,6 +134,9 @@ class Settings(BaseSettings):
     body_grace_seconds: float = Field(
         30, gt=0, description="How far a body may fall behind that rate: the longest pause that a client may make."
     )
+    max_head_bytes: int = Field(
+        64 * 1024, ge=8192, description="Bytes of a request's address and headers; what is longer is refused."
+    )
     head_seconds: float = Field(30, gt=0, description="A connection whose request's head is not whole by then is closed.")
 
     max_requests_per_minute: int = Field(6000, ge=1, description="Requests of one key in a minute, unless the key says.")

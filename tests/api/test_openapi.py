@@ -72,7 +72,8 @@ def test_every_declared_reason_is_documented_and_every_documented_one_is_declare
     assert set.union(*(documented(document, method, path) for method, path in endpoints)) == declared()
 
 
-ELSEWHERE = {(403, "keys_required"), (403, "untrusted_host"), (503, "database_unavailable")}
+CONNECTION = {(400, "malformed_http"), (431, "head_too_large")}
+ELSEWHERE = {*CONNECTION, (403, "keys_required"), (403, "untrusted_host"), (503, "database_unavailable")}
 KEYED = {(401, "key_missing"), (401, "key_unknown"), (401, "key_revoked"), (403, "scope_missing"), (429, "rate_limited")}
 
 
@@ -90,7 +91,7 @@ KEYED = {(401, "key_missing"), (401, "key_unknown"), (401, "key_revoked"), (403,
         ),
         ("get", "/readyz", ELSEWHERE | {(503, "not_ready")}),
         ("get", "/health", ELSEWHERE),
-        ("get", "/livez", set()),
+        ("get", "/livez", CONNECTION),
         ("get", "/info", ELSEWHERE | KEYED - {(403, "scope_missing")}),
         ("get", "/metrics", ELSEWHERE | KEYED),
         ("get", "/models", ELSEWHERE | KEYED | {(503, "registry_unavailable")}),

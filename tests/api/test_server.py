@@ -1,5 +1,6 @@
 """The API as a process: slow heads, and the stop that is announced."""
 
+import json
 import os
 import signal
 import socket
@@ -85,6 +86,8 @@ def ended_after(connection: socket.socket, started: float) -> tuple[bytes, float
 def test_the_life_of_a_process(api: subprocess.Popen[bytes], port: int) -> None:
     """One process for all of it, since each takes seconds to start."""
     heads_must_come_in_time(port)
+    heads_must_not_grow(port)
+    what_is_no_http_is_refused_as_all_else(port)
     what_was_refused_unread_is_not_read_for_ever(port)
     a_stop_is_announced_and_lets_requests_finish(api, port)
 
@@ -124,6 +127,29 @@ def heads_must_come_in_time(port: int) -> None:
         received, seconds = ended_after(connection, started)
         assert received == b""
         assert HEAD * 0.8 < seconds < HEAD + 5
+
+
+def heads_must_not_grow(port: int) -> None:
+    whole = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"a" * 70_000 + b"\r\n\r\n"
+    endless = whole[:-4] + b"a" * 300_000
+    for sent in (whole, endless):
+        received, _ = ended_after(connect(port, sent), time.monotonic())
+        head, _, body = received.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 431")
+        problem = json.loads(body)
+        assert (problem["reason"], problem["limit"]["key"]) == ("head_too_large", "max_head_bytes")
+        assert problem["limit"]["observed"] > problem["limit"]["value"]
+    allowed = whole.replace(b"a" * 70_000, b"a" * 60_000).replace(b"\r\nHost", b"\r\nConnection: close\r\nHost")
+    assert ended_after(connect(port, allowed), time.monotonic())[0].startswith(b"HTTP/1.1 200")
+
+
+def what_is_no_http_is_refused_as_all_else(port: int) -> None:
+    received, _ = ended_after(connect(port, b"HELO archive\r\n\r\n"), time.monotonic())
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400")
+    assert b"application/problem+json" in head
+    assert b"x-content-type-options: nosniff" in head
+    assert json.loads(body)["reason"] == "malformed_http"
 
 
 def what_was_refused_unread_is_not_read_for_ever(port: int) -> None:
