@@ -41,7 +41,7 @@ async def receive_uploads(request: Request, services: Services, *, name: str | N
     if kind == FORM_TYPE:
         await run_in_threadpool(check_disk, request, services)
         return await _receive_form(request, services, limit)
-    raise UnsupportedUpload(f"{UnsupportedUpload.__doc__} The request's Content-Type is {kind or 'missing'!r}.")
+    raise UnsupportedUpload(f"{UnsupportedUpload.__doc__} The request's Content-Type is {repr(kind) if kind else 'missing'}.")
 
 
 def check_disk(request: Request, services: Services) -> None:

@@ -45,7 +45,7 @@ def create(
     _explain("Authorization: Bearer, or let PENPRESS_KEY hold it.")
     _explain(f"Its webhooks are signed with {key.webhook_secret}")
     if adopt:
-        _explain(f"It owns {adopted} jobs that were made without a key.")
+        _explain(f"It owns {adopted} jobs that were made without a key. From now on this secret signs their webhooks, too.")
     if ownerless:
         jobs = "1 earlier job is" if ownerless == 1 else f"{ownerless} earlier jobs are"
         _explain(f"{jobs} seen by no key; `penpress keys create NAME --adopt` gives them to a new one.")
