@@ -81,7 +81,7 @@ def flush_redis(arena: Arena) -> Struck:
 def fill_disk(arena: Arena) -> Struck:
     """Not a byte is free where uploads are kept, for a while."""
     filler = Path(arena.stack.home / "blobs" / "filler")
-    with filler.open("wb") as file:
+    with filler.open("wb", buffering=0) as file:  # what a buffer still held would have no room when it is closed
         try:
             while True:
                 file.write(b"\0" * 2**20)
