@@ -85,11 +85,14 @@ def _parser() -> argparse.ArgumentParser:
 def _control(options: Options, sabotage: str) -> Options:
     """Large jobs only: what a safeguard keeps out may harm just the jobs that still run.
 
+    Without the sweep a whole host goes: of other deaths the worker itself tells, and who was frozen wakes and goes on.
     Without tokens the last chunk takes its time besides, so that a job is open when the worker wakes that froze with another
     chunk of it; and nothing but that happens.
     """
     short = replace(options, items=4000, faults=6, minutes=1, pace=SHORT, kinds=_CONTROL_KINDS, drain_seconds=30)
     control = replace(short, smallest_job=400, with_wishes=False, sabotage=sabotage)
+    if sabotage == "no-sweep":
+        return replace(control, kinds=("worker_host_gone",))
     if sabotage != "no-token":
         return control
     frozen = replace(control, kinds=("frozen_before_commit",), frozen_items=_EARLIER_ITEMS)
