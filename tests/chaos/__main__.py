@@ -53,7 +53,7 @@ def main() -> None:
         options = replace(
             options, items=500, faults=len(_BY_DEFAULT_LEASES), minutes=15, pace=DEFAULT, kinds=_BY_DEFAULT_LEASES
         )
-    name = given.sabotage or ("default-leases" if given.default_leases else given.name)
+    name = given.sabotage or ("default-leases" if given.default_leases else "as-it-is")
     sys.exit(0 if _run(options, given.results / f"{name}.json").is_good else 1)
 
 
@@ -74,9 +74,6 @@ def _parser() -> argparse.ArgumentParser:
         "--default-leases", action="store_true", help="instead, a few faults with default leases and freezes of 90 s"
     )
     parser.add_argument("--killers", action="store_true", help="instead, 1,000 items of which ten kill whoever decodes them")
-    parser.add_argument(
-        "--name", default="as-it-is", help="of the file with what is found; as-it-is-2 is counted with as-it-is"
-    )
     parser.add_argument("--results", type=Path, default=Path("build/chaos"), help="folder for what is found")
     parser.add_argument("--keep-logs", type=Path, help="copy the programs' logs and the client's there")
     return parser

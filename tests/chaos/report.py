@@ -14,6 +14,7 @@ _NEVER = float("inf")
 BEGIN, END = "<!-- measured: python -m tests.chaos.report -->", "<!-- end of what was measured -->"
 
 _COLUMNS = {
+    "as-it-is": "as it is",
     "default-leases": "as it is, default leases",
     "no-sweep": "sweep off",
     "no-job-lock": "job lock removed",
@@ -42,29 +43,14 @@ _COUNTED = {
 
 def rendered(results: Path = RESULTS) -> str:
     """Everything that stands between the marks; runs that were not made have no column."""
-    long = _together([json.loads(file.read_text()) for file in sorted(results.glob("as-it-is*.json"))])
     files = {words: results / f"{name}.json" for name, words in _COLUMNS.items()}
-    found = {"as it is": long} | {words: json.loads(file.read_text()) for words, file in files.items() if file.exists()}
+    found = {words: json.loads(file.read_text()) for words, file in files.items() if file.exists()}
     parts = [_verdicts(found)]
     parts += [_recoveries(run) for run in found.values() if run["sabotage"] is None]
-    parts.append(_answers(long["answers"]))
+    parts.append(_answers(found["as it is"]["answers"]))
     if (file := results / "killers.json").exists():
         parts.append(_killers(json.loads(file.read_text())))
     return "\n\n".join(parts)
-
-
-def _together(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Runs of the same pace, which may have gone on side by side, as one; the times of answers are the first one's."""
-    first = runs[0]
-    return first | {
-        "seed": " and ".join(str(run["seed"]) for run in runs),
-        "seconds": max(run["seconds"] for run in runs),
-        "verdict": {name: sum(run["verdict"][name] for run in runs) for name in _COUNTED}
-        | {"is_good": all(run["verdict"]["is_good"] for run in runs)},
-        "wanted": {name: max(run["wanted"][name] for run in runs) for name in first["wanted"]},
-        "faults": [fault for run in runs for fault in run["faults"]],
-        "late": [fault for run in runs for fault in run["late"]],
-    }
 
 
 def _verdicts(found: dict[str, Any]) -> str:

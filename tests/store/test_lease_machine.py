@@ -2,16 +2,12 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
-    RuleBasedStateMachine,
     consumes,
     initialize,
     invariant,
@@ -19,7 +15,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from store import chunks, jobs, losses
@@ -28,25 +24,18 @@ from store.database import Database
 from store.losses import Suspect
 from store.models import Chunk, Job, Prediction
 from store.states import FINISHED_STATES, ChunkState, ItemStatus, JobState
+from tests.store.machine import StoreMachine
 from tests.store.rows import LEASE_SECONDS, finish, lose, make_running_job
 
 MAX_ATTEMPTS = 3
 EXAMPLES, STEPS = 60, 30
 
 
-class LeaseMachine(RuleBasedStateMachine):
+class LeaseMachine(StoreMachine):
     """One job, any number of workers. Whatever token a worker was ever given, it may use at any later time."""
 
-    database: ClassVar[Database]
     claims = Bundle("claims")
     suspects = Bundle("suspects")
-
-    @contextmanager
-    def transaction(self) -> Iterator[Session]:
-        """Each step commits, as each step of the product does, but is not waited for until it is on the disk."""
-        with self.database.transaction() as session:
-            session.execute(text("SET LOCAL synchronous_commit = off"))
-            yield session
 
     @initialize(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4))
     def plan(self, sizes: list[int]) -> None:

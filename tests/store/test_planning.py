@@ -28,6 +28,17 @@ def lose_planning(session: Session, job: Job) -> None:
     assert recover(session) == [job.id]
 
 
+def on_its_last_attempt(session: Session) -> tuple[Job, uuid.UUID]:
+    """A job whose last planner fell silent, and that planner's token: the sweep has given it time to show that it lives."""
+    job = make_job(session)
+    begin(session, job)
+    lose_planning(session, job)
+    last = begin(session, job)
+    expire_planning(session, job)
+    assert recover(session) == []
+    return job, last
+
+
 def test_one_planner_gets_a_job(session: Session) -> None:
     job = make_job(session)
     begin(session, job)
@@ -163,12 +174,7 @@ def test_a_planner_that_comes_back_after_another_gave_back_is_not_blamed_either(
 
 
 def test_a_last_planner_that_gives_back_twice_is_forgiven_once(session: Session) -> None:
-    job = make_job(session)
-    begin(session, job)
-    lose_planning(session, job)
-    last = begin(session, job)
-    expire_planning(session, job)
-    assert recover(session) == []
+    job, last = on_its_last_attempt(session)
     for _ in range(2):
         planning.hand_back_planning(session, job.id, last)
         session.refresh(job)
@@ -176,12 +182,7 @@ def test_a_last_planner_that_gives_back_twice_is_forgiven_once(session: Session)
 
 
 def test_before_a_job_is_given_up_its_last_planner_may_show_that_it_lives(session: Session) -> None:
-    job = make_job(session)
-    begin(session, job)
-    lose_planning(session, job)
-    last = begin(session, job)
-    expire_planning(session, job)
-    assert recover(session) == []
+    job, last = on_its_last_attempt(session)
     assert planning.renew_planning(session, job.id, last, lease_seconds=LEASE_SECONDS)
     expire_planning(session, job)
     assert recover(session) == [job.id]  # it had its chance

@@ -1,18 +1,14 @@
 """Any order of planners that begin, finish, give back, die and come back: one plan for a job, and blame for losses alone."""
 
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
-    RuleBasedStateMachine,
     consumes,
     initialize,
     invariant,
@@ -21,7 +17,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import func, text, update
+from sqlalchemy import func, update
 from sqlalchemy.orm import Session
 
 from store import chunks, jobs, lost_plans, planning
@@ -29,6 +25,7 @@ from store.database import Database
 from store.lost_plans import SuspectPlan
 from store.models import Job
 from store.states import FINISHED_STATES, JobState
+from tests.store.machine import StoreMachine
 from tests.store.rows import LEASE_SECONDS, NOTHING, chunks_of, make_item, make_job
 
 MAX_ATTEMPTS = 3
@@ -41,19 +38,11 @@ class Planner:
     attempt: int
 
 
-class PlanningMachine(RuleBasedStateMachine):
+class PlanningMachine(StoreMachine):
     """One job, any number of planners. Whatever token a planner was ever given, it may use later, unless it was seen to die."""
 
-    database: ClassVar[Database]
     planners = Bundle("planners")
     suspects = Bundle("suspects")
-
-    @contextmanager
-    def transaction(self) -> Iterator[Session]:
-        """Each step commits, as each step of the product does, but is not waited for until it is on the disk."""
-        with self.database.transaction() as session:
-            session.execute(text("SET LOCAL synchronous_commit = off"))
-            yield session
 
     @initialize(earliest=st.integers(1, 6))
     def submit(self, earliest: int) -> None:
